@@ -4,8 +4,8 @@
  *
  * A handle outlives the connection that it was opened on, until its own close. Any number of
  * threads may use one handle, and a volume may have any number of handles; writers to different
- * places do not wait for each other. Two that overlap in time and place leave one or the other,
- * sector by sector.
+ * places do not wait for each other. Of two writes that overlap in time, either may win where they
+ * overlap in place.
  *
  * What was flushed, or written with FUA, is there after a power cut. What was not may be gone, 512
  * bytes by 512 bytes, but nothing older is lost with it. lsm_volume_io_close() does not flush.

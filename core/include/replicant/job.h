@@ -48,14 +48,13 @@ extern "C" {
  * A job that failed is no failure of this call: it returns LSM_ERR_OK with the status
  * LSM_JOB_ERROR, and lsm_error_last_get() then has the job's reason.
  *
- * @param job     the job's id
  * @param status  becomes the job's status
  * @param percent becomes 0 to 100
  * @return LSM_ERR_OK, LSM_ERR_INVALID_ARGUMENT, LSM_ERR_NOT_FOUND_JOB (the empty id, too), or a
  *         failure of the backend.
  * @since 0.1.0
  */
-LSM_API int lsm_job_status_get(lsm_connect *conn, const char *job, lsm_job_status *status,
+LSM_API int lsm_job_status_get(lsm_connect *conn, const char *job_id, lsm_job_status *status,
                                uint8_t *percent, lsm_flag flags);
 
 /**
@@ -69,8 +68,9 @@ LSM_API int lsm_job_status_get(lsm_connect *conn, const char *job, lsm_job_statu
  * @return as lsm_job_status_get().
  * @since 0.1.0
  */
-LSM_API int lsm_job_status_volume_get(lsm_connect *conn, const char *job, lsm_job_status *status,
-                                      uint8_t *percent, lsm_volume **volume, lsm_flag flags);
+LSM_API int lsm_job_status_volume_get(lsm_connect *conn, const char *job_id,
+                                      lsm_job_status *status, uint8_t *percent,
+                                      lsm_volume **volume, lsm_flag flags);
 
 /**
  * Lets go of a job's id, and forgets the job if it has ended. A job under way goes on.

@@ -2,9 +2,9 @@
 /*
  * Pools: where volumes live, and take their space from.
  *
- * Under `dir:///root` a pool is a directory in the root, or a symbolic link there to one on another
- * file system. It carries everything about itself: moved to another machine it opens there with all
- * its volumes. An empty root gets the pool `default` when it is first connected to.
+ * Under `dir:///srv/pool` a pool is a directory in that root, or a symbolic link there to one on
+ * another file system. It carries everything about itself: moved to another machine it opens there
+ * with all its volumes. An empty root gets the pool `default` when it is first connected to.
  *
  * A pool's name is 1 to 64 characters of A–Z, a–z, 0–9, '.', '_' and '-', without a leading dot; it
  * names the directory. Texts of a record live as long as the record.

@@ -48,8 +48,8 @@
  * for another's call. Last errors are per thread. Records may be read by any number of threads, and
  * freed by one when no other reads them. Lists, hashes, tables and options, which have setters, are
  * one thread's at a time while they change. A handle is closed by one thread; lsm_connect_close()
- * waits for the calls under way. The library never calls back into the program; its own threads
- * block all signals.
+ * waits for the calls under way. The library never calls back into the program, installs no signal
+ * handler, never exits, and prints nothing unless REPLICANT_LOG=debug asks for it.
  *
  * JOBS. What cannot be done at once goes on as a job, whose id the call returns with
  * LSM_ERR_JOB_STARTED: never together with a result. Waiting is a separate call, so there is one

@@ -61,8 +61,8 @@ LSM_API int lsm_replicate_options_free(lsm_replicate_options *options);
  * that it made; a job that fails or is cancelled, and deleting the volume, set it free. Its scope
  * is the root, or the array.
  *
- * @param key 1 to 128 bytes of valid UTF-8, copied; NULL: none (default)
- * @return LSM_ERR_OK, LSM_ERR_INVALID_ARGUMENT, or LSM_ERR_NO_MEMORY.
+ * @param key 1 to 128 bytes of valid UTF-8, copied; options have none until one is set
+ * @return LSM_ERR_OK, LSM_ERR_INVALID_ARGUMENT (NULL, too), or LSM_ERR_NO_MEMORY.
  * @since 0.1.0
  */
 LSM_API int lsm_replicate_options_key_set(lsm_replicate_options *options, const char *key);
