@@ -3,8 +3,10 @@
  * What is what in the API, said once for all languages. How each kind of thing becomes the
  * language's own is said in python.i and go.i, which define the words that are used here:
  *
- *  LSM_HANDLE(TYPE, NAME, FREE)       an opaque type, owned by who gets it through a TYPE **
- *  LSM_OPEN_HANDLE(TYPE, NAME, CLOSE) the same for what is opened and closed (default: LSM_HANDLE)
+ *  LSM_HANDLE(TYPE, NAME, FREE)       an opaque type, owned by who gets it through a TYPE **: FREE
+ *                                     frees `$self`
+ *  LSM_OPEN_HANDLE(TYPE, NAME, CLOSE) the same for what is opened, and closed: CLOSE closes
+ *                                     `handle` (default: LSM_HANDLE)
  *  LSM_OUT_ARRAY(TYPE, NAME, LIST, COUNT)  two outputs that are one list
  *  LSM_OUT_STRING(NAME)  LSM_OUT_NUMBER(TYPE, GOTYPE, NAME)  LSM_OUT_ERROR(NAME)
  *  LSM_OUT_STRING_LIST(NAME)  LSM_OUT_EXTENTS(LIST, COUNT)
@@ -94,9 +96,9 @@ LSM_HANDLE(TYPE, NAME, CLOSE)
 
 /* --- What there is ---------------------------------------------------------------------------- */
 
-LSM_OPEN_HANDLE(lsm_connect, Connect, lsm_connect_close($self, LSM_CLIENT_FLAG_RSVD))
-LSM_OPEN_HANDLE(lsm_volume_io, VolumeIO, lsm_volume_io_close($self, LSM_CLIENT_FLAG_RSVD))
-LSM_OPEN_HANDLE(lsm_event_queue, EventQueue, lsm_event_queue_close($self))
+LSM_OPEN_HANDLE(lsm_connect, Connect, lsm_connect_close(handle, LSM_CLIENT_FLAG_RSVD))
+LSM_OPEN_HANDLE(lsm_volume_io, VolumeIO, lsm_volume_io_close(handle, LSM_CLIENT_FLAG_RSVD))
+LSM_OPEN_HANDLE(lsm_event_queue, EventQueue, lsm_event_queue_close(handle))
 
 LSM_HANDLE(lsm_system, System, lsm_system_record_free($self))
 LSM_HANDLE(lsm_pool, Pool, lsm_pool_record_free($self))

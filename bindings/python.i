@@ -131,11 +131,7 @@ static void error_factory_set(PyObject *factory)
     }
     $result = PyTuple_New(0);
 }
-%typemap(ret) int LSM_STATUS {
-    $result = gathered($result);
-    if (!$result)
-        SWIG_fail;
-}
+%typemap(ret) int LSM_STATUS { $result = gathered($result); } /* NULL is right: no second freearg */
 
 %define LSM_OUT_ERROR(NAME)
 %typemap(in, numinputs=0) lsm_error_ptr *NAME (lsm_error *error = NULL) { $1 = &error; }
@@ -264,7 +260,7 @@ static bool held_close(struct held *held)
 }
 %}
 
-#define LSM_HANDLE_ENTER if (!held_enter(held1)) SWIG_fail; Py_BEGIN_ALLOW_THREADS
+#define LSM_HANDLE_ENTER if (!held_enter(held1)) { SWIG_fail; } Py_BEGIN_ALLOW_THREADS
 #define LSM_HANDLE_LEAVE Py_END_ALLOW_THREADS held_leave(held1);
 
 /* What the destructor is given is the `struct held`; nobody can be inside it. */
@@ -277,7 +273,7 @@ struct _ ## TYPE {};
         struct held *held = (struct held *)$self;
         TYPE *handle = held->handle;
         if (handle)
-            CLOSE(handle);
+            CLOSE;
         sem_destroy(&held->left);
         free(held);
     }
@@ -290,11 +286,12 @@ struct _ ## TYPE {};
 }
 %typemap(in, numinputs=0) TYPE ** (TYPE *made = NULL) { $1 = &made; }
 %typemap(argout) TYPE ** {
-    struct held *held = held_create(*$1);
+    TYPE *handle = *$1;
+    struct held *held = held_create(handle);
     if (held) {
         $result = gather($result, made_object(held, $descriptor(TYPE *)));
     } else {
-        CLOSE(*$1);
+        CLOSE;
         $result = gather($result, PyErr_NoMemory());
     }
 }
@@ -459,6 +456,7 @@ PYTHON_BUFFER(BUF, LEN, PyBUF_SIMPLE)
 
 /* [(source start, target start, blocks), …] */
 %define LSM_IN_RANGES(LIST, COUNT)
+%typemap(arginit) (lsm_block_range **LIST, uint32_t COUNT) { $1 = NULL; $2 = 0; }
 %typemap(in) (lsm_block_range **LIST, uint32_t COUNT) {
     PyObject *ranges = PySequence_Tuple($input);
     if (!ranges)
@@ -483,6 +481,10 @@ PYTHON_BUFFER(BUF, LEN, PyBUF_SIMPLE)
 
 /* [(volume, name), …] */
 %define LSM_IN_GROUP(SOURCES, NAMES, COUNT)
+%typemap(arginit) (lsm_volume *SOURCES[], const char *NAMES[], uint32_t COUNT) {
+    $1 = NULL;
+    $2 = NULL;
+}
 %typemap(in) (lsm_volume *SOURCES[], const char *NAMES[], uint32_t COUNT) (PyObject *pairs = NULL,
                                                                             PyObject *kept = NULL) {
     pairs = PySequence_Tuple($input);
@@ -500,7 +502,7 @@ PYTHON_BUFFER(BUF, LEN, PyBUF_SIMPLE)
         PyObject *volume = NULL, *name = NULL, *bytes = NULL;
         void *record = NULL;
         if (!PyArg_ParseTuple(PyTuple_GetItem(pairs, i), "OU", &volume, &name) ||
-            !text_of(name, &$2[i], &bytes) || (bytes && PyList_Append(kept, bytes) != 0))
+            !text_of(name, (const char **)&$2[i], &bytes) || (bytes && PyList_Append(kept, bytes) != 0))
             SWIG_fail;
         Py_XDECREF(bytes);
         if (!SWIG_IsOK(SWIG_ConvertPtr(volume, &record, $descriptor(lsm_volume *), 0)))
