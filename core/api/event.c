@@ -161,6 +161,12 @@ DEFINE_RECORD(event, &event_type)
 DEFINE_GETTER(lsm_event_kind, event, kind, &event_type, (lsm_event_kind)0)
 DEFINE_GETTER(uint64_t, event, sequence, &event_type, 0)
 DEFINE_GETTER(uint64_t, event, time_ms, &event_type, 0)
-DEFINE_GETTER(const char *, event, object_id, &event_type, NULL)
 DEFINE_GETTER(int, event, old_state, &event_type, -1)
 DEFINE_GETTER(int, event, new_state, &event_type, -1)
+
+const char *lsm_event_object_id_get(lsm_event *event)
+{
+    if (!record_is(&event_type, event) || !event->object_id || !*event->object_id)
+        return NULL; /* LSM_EVENT_LOST is about nothing in particular */
+    return event->object_id;
+}

@@ -61,16 +61,16 @@ static int first_volume(lsm_connect *conn, const char *job_id, lsm_volume **volu
     return LSM_ERR_OK;
 }
 
-static int status_get(lsm_connect *conn, const char *job, lsm_job_status *status, uint8_t *percent,
-                      lsm_volume **volume)
+static int status_get(lsm_connect *conn, const char *job_id, lsm_job_status *status,
+                      uint8_t *percent, lsm_volume **volume)
 {
     lsm_job *record = NULL;
     int rc = LSM_ERR_OK;
 
     TRY(CHECK_SUPPORT(conn, job_get, "lsm_job_status_get"));
-    TRY(conn->ops->job_get(conn->b, job, &record));
+    TRY(conn->ops->job_get(conn->b, job_id, &record));
     if (volume && record->state == LSM_JOB_STATE_DONE)
-        rc = first_volume(conn, job, volume);
+        rc = first_volume(conn, job_id, volume);
     if (rc == LSM_ERR_OK) {
         *status = status_of(record->state);
         *percent = record->percent;
@@ -81,37 +81,37 @@ static int status_get(lsm_connect *conn, const char *job, lsm_job_status *status
     return rc;
 }
 
-static int job_status(lsm_connect *conn, const char *job, lsm_job_status *status, uint8_t *percent,
-                      lsm_flag flags)
+static int job_status(lsm_connect *conn, const char *job_id, lsm_job_status *status,
+                      uint8_t *percent, lsm_flag flags)
 {
-    TRY(check_job_id("job", job));
     TRY(CHECK_NUMBER_OUT(status));
     TRY(CHECK_NUMBER_OUT(percent));
     TRY(check_flags(flags, 0));
-    return status_get(conn, job, status, percent, NULL);
+    TRY(check_job_id("job_id", job_id));
+    return status_get(conn, job_id, status, percent, NULL);
 }
 
-int lsm_job_status_get(lsm_connect *conn, const char *job, lsm_job_status *status, uint8_t *percent,
-                       lsm_flag flags)
+int lsm_job_status_get(lsm_connect *conn, const char *job_id, lsm_job_status *status,
+                       uint8_t *percent, lsm_flag flags)
 {
-    return CALL(conn, job_status(conn, job, status, percent, flags));
+    return CALL(conn, job_status(conn, job_id, status, percent, flags));
 }
 
-static int job_status_volume(lsm_connect *conn, const char *job, lsm_job_status *status,
+static int job_status_volume(lsm_connect *conn, const char *job_id, lsm_job_status *status,
                              uint8_t *percent, lsm_volume **volume, lsm_flag flags)
 {
     TRY(CHECK_OUT(volume));
     TRY(CHECK_NUMBER_OUT(status));
     TRY(CHECK_NUMBER_OUT(percent));
     TRY(check_flags(flags, 0));
-    TRY(check_job_id("job", job));
-    return status_get(conn, job, status, percent, volume);
+    TRY(check_job_id("job_id", job_id));
+    return status_get(conn, job_id, status, percent, volume);
 }
 
-int lsm_job_status_volume_get(lsm_connect *conn, const char *job, lsm_job_status *status,
+int lsm_job_status_volume_get(lsm_connect *conn, const char *job_id, lsm_job_status *status,
                               uint8_t *percent, lsm_volume **volume, lsm_flag flags)
 {
-    return CALL(conn, job_status_volume(conn, job, status, percent, volume, flags));
+    return CALL(conn, job_status_volume(conn, job_id, status, percent, volume, flags));
 }
 
 static int job_free(lsm_connect *conn, char **job, lsm_flag flags)

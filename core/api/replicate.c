@@ -55,10 +55,10 @@ int lsm_replicate_options_key_set(lsm_replicate_options *options, const char *ke
 {
     if (!options_are(options))
         return LSM_ERR_INVALID_ARGUMENT;
-    if (key && (!*key || utf8_check(key, KEY_MAX, NULL) != UTF8_FINE))
+    if (!key || !*key || utf8_check(key, KEY_MAX, NULL) != UTF8_FINE)
         return LSM_ERR_INVALID_ARGUMENT;
-    char *copy = key ? strdup(key) : NULL;
-    if (key && !copy)
+    char *copy = strdup(key);
+    if (!copy)
         return LSM_ERR_NO_MEMORY;
     free(options->key);
     options->key = copy;
