@@ -1,0 +1,3 @@
+module github.com/libreplicant/libreplicant/go
+
+go 1.23
