@@ -207,6 +207,7 @@ LSM_CLOSE(lsm_event_queue_close, error_of(NULL, result))
 
 LSM_CALL(lsm_volume_io_open)
 LSM_IO_CALL(lsm_volume_io_pread)
+LSM_IO_CALL(lsm_volume_io_pread_bytes)
 LSM_IO_CALL(lsm_volume_io_pwrite)
 LSM_IO_CALL(lsm_volume_io_write_zeroes)
 LSM_IO_CALL(lsm_volume_io_discard)
@@ -258,3 +259,13 @@ static int lsm_job_forget(lsm_connect *conn, const char *job_id, lsm_flag flags)
 LSM_FLAGS_SHOWN
 %include <replicant/replication.h>
 %include <replicant/io.h>
+
+#ifdef SWIGPYTHON
+%inline %{
+/* Reads into bytes that are made for it. */
+static int lsm_volume_io_pread_bytes(lsm_volume_io *io, void *made, uint64_t size, uint64_t offset)
+{
+    return lsm_volume_io_pread(io, made, size, offset, LSM_CLIENT_FLAG_RSVD);
+}
+%}
+#endif

@@ -316,6 +316,42 @@ struct _ ## TYPE {};
 
 /* --- Numbers and texts ------------------------------------------------------------------------- */
 
+%{
+/* Whatever counts as an integer, numpy's included; false with an exception set. */
+static bool number_of(PyObject *object, unsigned long long most, unsigned long long *number)
+{
+    PyObject *index = PyNumber_Index(object);
+
+    if (!index)
+        return false;
+    *number = PyLong_AsUnsignedLongLong(index);
+    Py_DECREF(index);
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            return false;
+        PyErr_Clear();
+    } else if (*number <= most) {
+        return true;
+    }
+    raise_refusal(most == UINT64_MAX   ? "a number outside 0 to 2^64 - 1"
+                  : most == UINT32_MAX ? "a number outside 0 to 2^32 - 1"
+                                       : "a number outside 0 to 2^63 - 1");
+    return false;
+}
+%}
+%typemap(in) uint64_t, lsm_flag {
+    unsigned long long number = 0;
+    if (!number_of($input, UINT64_MAX, &number))
+        SWIG_fail;
+    $1 = ($1_ltype)number;
+}
+%typemap(in) uint32_t {
+    unsigned long long number = 0;
+    if (!number_of($input, UINT32_MAX, &number))
+        SWIG_fail;
+    $1 = ($1_ltype)number;
+}
+
 %define LSM_OUT_NUMBER(TYPE, GOTYPE, NAME)
 %typemap(in, numinputs=0) TYPE *NAME (TYPE number) { number = 0; $1 = &number; }
 %typemap(argout) TYPE *NAME { $result = gather($result, PyLong_FromLongLong((long long)*$1)); }
@@ -412,14 +448,14 @@ PYTHON_BUFFER(BUF, LEN, PyBUF_SIMPLE)
 
 /* Bytes made for the call, so that none are copied: what goes in is their number. */
 %typemap(in) (void *made, uint64_t size) (PyObject *bytes = NULL) {
-    Py_ssize_t size = PyNumber_AsSsize_t($input, PyExc_OverflowError);
-    if (size == -1 && PyErr_Occurred())
+    unsigned long long size = 0;
+    if (!number_of($input, PY_SSIZE_T_MAX, &size))
         SWIG_fail;
-    bytes = PyBytes_FromStringAndSize(NULL, size);
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (!bytes)
         SWIG_fail;
     $1 = PyBytes_AsString(bytes);
-    $2 = (uint64_t)size;
+    $2 = size;
 }
 %typemap(argout) (void *made, uint64_t size) {
     $result = gather($result, bytes$argnum);
