@@ -73,8 +73,14 @@ func newJobStatus(h creplicant.Job) JobStatus {
 	if eta := creplicant.Job_eta_ms_get(h); eta != ^uint64(0) {
 		s.ETA = duration(eta)
 	}
-	if code := ErrorCode(creplicant.Job_error_number_get(h)); code != creplicant.ERR_OK {
+	code := ErrorCode(creplicant.Job_error_number_get(h))
+	switch {
+	case s.State == JobCancelled:
+		s.Err = refusal(CodeCancelled, s.ID, "it was cancelled")
+	case code != creplicant.ERR_OK:
 		s.Err = refusal(code, s.ID, "%s", s.Message)
+	case s.State == JobFailed:
+		s.Err = refusal(CodePluginBug, s.ID, "it failed, and the backend gives no reason")
 	}
 	return s
 }
@@ -175,8 +181,6 @@ func (j *Job) changes(ctx context.Context) iter.Seq2[JobStatus, error] {
 // Wait waits until the job has ended, and returns the volume that it has made: nil where it makes
 // none. A job that failed or was cancelled is a *JobError. When ctx ends, the waiting does, with
 // ctx's error; the job goes on. A goroutine that waits takes no thread.
-//
-// C: lsm_job_status_get, for a job that failed.
 func (j *Job) Wait(ctx context.Context) (*Volume, error) {
 	for status, err := range j.changes(ctx) {
 		switch {
@@ -189,27 +193,10 @@ func (j *Job) Wait(ctx context.Context) (*Volume, error) {
 			}
 			return volumes[0], nil
 		case status.State.Ended():
-			return nil, j.failure(ctx, status)
+			return nil, &JobError{JobID: j.ID, State: status.State, Err: status.Err}
 		}
 	}
 	return nil, os.ErrClosed // not reached: changes ends with one of those
-}
-
-// failure is why the job has failed, in full where that can still be had.
-func (j *Job) failure(ctx context.Context, status JobStatus) error {
-	e := &JobError{JobID: j.ID, State: status.State, Err: status.Err}
-	var reason error
-	err := j.conn.do(ctx, func(h creplicant.Connect) error {
-		reason = creplicant.Job_reason(h, j.ID)
-		return nil
-	})
-	if err == nil && reason != nil {
-		e.Err = translated(reason)
-	}
-	if e.Err == nil {
-		e.Err = refusal(CodeLibBug, j.ID, "the job does not say why")
-	}
-	return e
 }
 
 // Volumes lists what the job has made: several for a group, none before it is done.

@@ -91,19 +91,6 @@ static const char *tag_get(uintptr_t volume, const char *key)
 {
 	return lsm_volume_tag_get((lsm_volume *)volume, key);
 }
-
-// Why a job has failed; 0 if it has not.
-static uintptr_t job_reason(uintptr_t conn, const char *id)
-{
-	lsm_connect *c = (lsm_connect *)conn;
-	lsm_job_status status = LSM_JOB_INPROGRESS;
-	uint8_t percent = 0;
-
-	if (lsm_job_status_get(c, id, &status, &percent, LSM_CLIENT_FLAG_RSVD) != LSM_ERR_OK ||
-	    status != LSM_JOB_ERROR)
-		return 0;
-	return (uintptr_t)lsm_error_last_get(c);
-}
 */
 import "C"
 
@@ -204,12 +191,4 @@ func Available_plugins_list(separator string) ([]string, error) {
 		texts = append(texts, C.GoString(C.lsm_string_list_elem_get(list, i)))
 	}
 	return texts, nil
-}
-
-// Job_reason is the error record of a job that has failed, as lsm_job_status_get leaves it; nil
-// where there is none.
-func Job_reason(conn Connect, id string) error {
-	text := C.CString(id)
-	defer C.free(unsafe.Pointer(text))
-	return takeError(ErrorRecord(C.job_reason(C.uintptr_t(conn), text)))
 }

@@ -197,149 +197,149 @@ typedef long long swig_type_163;
 typedef long long swig_type_164;
 typedef long long swig_type_165;
 typedef long long swig_type_166;
-extern void _wrap_Swig_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern uintptr_t _wrap_Swig_malloc_creplicant_0a35e380574ee825(swig_intgo arg1);
-extern swig_intgo _wrap_error_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_error_number_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_1 _wrap_error_message_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_2 _wrap_error_exception_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_3 _wrap_error_debug_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_4 _wrap_error_object_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_error_errno_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_5 _wrap_error_offset_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_6 _wrap_error_hint_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_error_retryable_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_7 _wrap_connect_password_creplicant_0a35e380574ee825(swig_type_8 arg1, swig_type_9 arg2, swig_voidp arg3, int arg4);
-extern swig_type_10 _wrap_connect_close_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_11 _wrap_connect_timeout_set_creplicant_0a35e380574ee825(uintptr_t arg1, int arg2);
-extern swig_type_12 _wrap_connect_timeout_get_creplicant_0a35e380574ee825(uintptr_t arg1, swig_voidp arg2);
-extern swig_type_13 _wrap_plugin_info_get_creplicant_0a35e380574ee825(uintptr_t arg1, swig_voidp arg2, swig_voidp arg3);
-extern swig_type_14 _wrap_library_version_get_creplicant_0a35e380574ee825(void);
-extern swig_type_15 _wrap_system_list_creplicant_0a35e380574ee825(uintptr_t arg1, swig_voidp arg2);
-extern swig_intgo _wrap_system_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_16 _wrap_system_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_17 _wrap_system_name_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern int _wrap_system_status_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_18 _wrap_Capabilities_get_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_intgo _wrap_capability_get_creplicant_0a35e380574ee825(uintptr_t arg1, swig_intgo arg2);
-extern swig_intgo _wrap_capability_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_19 _wrap_pool_list_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_20 arg2, swig_type_21 arg3, swig_voidp arg4);
-extern swig_type_22 _wrap_pool_create_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_23 arg2, swig_type_24 arg3, swig_type_25 arg4, swig_voidp arg5);
-extern swig_type_26 _wrap_pool_delete_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2);
-extern swig_intgo _wrap_pool_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_27 _wrap_pool_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_28 _wrap_pool_name_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_29 _wrap_pool_system_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_30 _wrap_pool_total_space_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_31 _wrap_pool_free_space_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_32 _wrap_pool_status_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_33 _wrap_pool_status_info_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_34 _wrap_pool_element_type_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_35 _wrap_pool_unsupported_actions_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_36 _wrap_volume_list_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_37 arg2, swig_type_38 arg3, swig_voidp arg4);
-extern swig_type_39 _wrap_volume_create_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_type_40 arg3, swig_type_41 arg4, swig_intgo arg5, swig_voidp arg6, swig_voidp arg7);
-extern swig_type_42 _wrap_volume_resize_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_type_43 arg3, swig_voidp arg4, swig_voidp arg5);
-extern swig_type_44 _wrap_volume_delete_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_type_45 _wrap_volume_rename_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_type_46 arg3, swig_voidp arg4);
-extern swig_type_47 _wrap_volume_enable_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2);
-extern swig_type_48 _wrap_volume_disable_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2);
-extern swig_type_49 _wrap_volume_child_dependency_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_type_50 _wrap_volume_child_dependency_delete_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_intgo _wrap_volume_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_51 _wrap_volume_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_52 _wrap_volume_name_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_53 _wrap_volume_vpd83_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_54 _wrap_volume_system_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_55 _wrap_volume_pool_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_56 _wrap_volume_block_size_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_57 _wrap_volume_number_of_blocks_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern int _wrap_volume_admin_state_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_volume_provision_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_58 _wrap_volume_allocated_bytes_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_59 _wrap_volume_exclusive_bytes_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern int _wrap_volume_depth_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_60 _wrap_volume_parent_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_61 _wrap_volume_created_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_62 _wrap_volume_base_path_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern uintptr_t _wrap_replicate_options_alloc_creplicant_0a35e380574ee825(void);
-extern swig_intgo _wrap_replicate_options_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_63 _wrap_replicate_options_key_set_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_64 arg2);
-extern swig_type_65 _wrap_replicate_options_interval_set_creplicant_0a35e380574ee825(uintptr_t arg1, int arg2);
-extern swig_type_66 _wrap_replicate_options_rate_limit_set_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_67 arg2);
-extern swig_type_68 _wrap_replicate_options_verify_set_creplicant_0a35e380574ee825(uintptr_t arg1, swig_intgo arg2);
-extern swig_type_69 _wrap_replicate_options_on_target_error_set_creplicant_0a35e380574ee825(uintptr_t arg1, swig_intgo arg2);
-extern swig_type_70 _wrap_volume_replicate_with_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_intgo arg3, uintptr_t arg4, swig_type_71 arg5, uintptr_t arg6, swig_voidp arg7, swig_voidp arg8);
-extern swig_type_72 _wrap_volume_replicate_range_block_size_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_type_73 _wrap_job_list_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_74 arg2, swig_type_75 arg3, swig_voidp arg4);
-extern swig_type_76 _wrap_job_get_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_77 arg2, swig_voidp arg3);
-extern swig_type_78 _wrap_job_volume_list_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_79 arg2, swig_voidp arg3);
-extern swig_type_80 _wrap_job_cancel_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_81 arg2);
-extern swig_type_82 _wrap_job_pause_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_83 arg2);
-extern swig_type_84 _wrap_job_resume_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_85 arg2);
-extern swig_type_86 _wrap_job_rate_limit_set_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_87 arg2, swig_type_88 arg3);
-extern swig_intgo _wrap_job_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_89 _wrap_job_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_90 _wrap_job_key_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_job_kind_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_job_state_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern char _wrap_job_percent_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_91 _wrap_job_bytes_total_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_92 _wrap_job_bytes_done_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_93 _wrap_job_bytes_copied_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_94 _wrap_job_bytes_skipped_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_95 _wrap_job_bytes_per_second_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_96 _wrap_job_eta_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_97 _wrap_job_source_volume_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_98 _wrap_job_target_volume_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_job_error_number_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_99 _wrap_job_error_message_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_100 _wrap_job_created_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_101 _wrap_job_started_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_102 _wrap_job_finished_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_103 _wrap_event_queue_open_creplicant_0a35e380574ee825(uintptr_t arg1, swig_voidp arg2);
-extern swig_type_104 _wrap_event_queue_close_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_105 _wrap_event_queue_fd_get_creplicant_0a35e380574ee825(uintptr_t arg1, swig_voidp arg2);
-extern swig_type_106 _wrap_event_next_creplicant_0a35e380574ee825(uintptr_t arg1, swig_voidp arg2);
-extern swig_intgo _wrap_event_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_event_kind_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_107 _wrap_event_sequence_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_108 _wrap_event_time_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_109 _wrap_event_object_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_event_old_state_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_event_new_state_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_110 _wrap_job_forget_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_111 arg2);
-extern swig_type_112 _wrap_replication_list_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_113 arg2, swig_type_114 arg3, swig_voidp arg4, swig_type_115 arg5);
-extern swig_type_116 _wrap_replication_get_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_117 arg2, swig_voidp arg3, swig_type_118 arg4);
-extern swig_type_119 _wrap_replication_sync_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_120 arg2, swig_voidp arg3, swig_type_121 arg4);
-extern swig_type_122 _wrap_replication_pause_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_123 arg2, swig_type_124 arg3);
-extern swig_type_125 _wrap_replication_resume_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_126 arg2, swig_type_127 arg3);
-extern swig_type_128 _wrap_replication_interval_set_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_129 arg2, int arg3, swig_type_130 arg4);
-extern swig_type_131 _wrap_replication_promote_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_132 arg2, swig_voidp arg3, swig_type_133 arg4);
-extern swig_type_134 _wrap_replication_reverse_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_135 arg2, swig_voidp arg3, swig_type_136 arg4);
-extern swig_type_137 _wrap_replication_break_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_138 arg2, swig_type_139 arg3);
-extern swig_intgo _wrap_replication_record_free_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_140 _wrap_replication_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_replication_type_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_replication_state_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_141 _wrap_replication_source_volume_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_142 _wrap_replication_target_volume_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_143 _wrap_replication_group_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_144 _wrap_replication_generation_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_145 _wrap_replication_lag_bytes_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_146 _wrap_replication_lag_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_147 _wrap_replication_last_sync_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_148 _wrap_replication_last_sync_bytes_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_149 _wrap_replication_last_sync_duration_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern int _wrap_replication_interval_ms_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_150 _wrap_replication_job_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_151 _wrap_replication_diverged_volume_id_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_intgo _wrap_replication_error_number_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_152 _wrap_replication_error_message_get_creplicant_0a35e380574ee825(uintptr_t arg1);
-extern swig_type_153 _wrap_volume_io_open_creplicant_0a35e380574ee825(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3, swig_type_154 arg4);
-extern swig_type_155 _wrap_volume_io_close_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_156 arg2);
-extern swig_type_157 _wrap_volume_io_write_zeroes_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_158 arg2, swig_type_159 arg3, swig_type_160 arg4);
-extern swig_type_161 _wrap_volume_io_discard_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_162 arg2, swig_type_163 arg3, swig_type_164 arg4);
-extern swig_type_165 _wrap_volume_io_flush_creplicant_0a35e380574ee825(uintptr_t arg1, swig_type_166 arg2);
+extern void _wrap_Swig_free_creplicant(uintptr_t arg1);
+extern uintptr_t _wrap_Swig_malloc_creplicant(swig_intgo arg1);
+extern swig_intgo _wrap_error_free_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_error_number_get_creplicant(uintptr_t arg1);
+extern swig_type_1 _wrap_error_message_get_creplicant(uintptr_t arg1);
+extern swig_type_2 _wrap_error_exception_get_creplicant(uintptr_t arg1);
+extern swig_type_3 _wrap_error_debug_get_creplicant(uintptr_t arg1);
+extern swig_type_4 _wrap_error_object_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_error_errno_get_creplicant(uintptr_t arg1);
+extern swig_type_5 _wrap_error_offset_get_creplicant(uintptr_t arg1);
+extern swig_type_6 _wrap_error_hint_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_error_retryable_get_creplicant(uintptr_t arg1);
+extern swig_type_7 _wrap_connect_password_creplicant(swig_type_8 arg1, swig_type_9 arg2, swig_voidp arg3, int arg4);
+extern swig_type_10 _wrap_connect_close_creplicant(uintptr_t arg1);
+extern swig_type_11 _wrap_connect_timeout_set_creplicant(uintptr_t arg1, int arg2);
+extern swig_type_12 _wrap_connect_timeout_get_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_type_13 _wrap_plugin_info_get_creplicant(uintptr_t arg1, swig_voidp arg2, swig_voidp arg3);
+extern swig_type_14 _wrap_library_version_get_creplicant(void);
+extern swig_type_15 _wrap_system_list_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_intgo _wrap_system_record_free_creplicant(uintptr_t arg1);
+extern swig_type_16 _wrap_system_id_get_creplicant(uintptr_t arg1);
+extern swig_type_17 _wrap_system_name_get_creplicant(uintptr_t arg1);
+extern int _wrap_system_status_get_creplicant(uintptr_t arg1);
+extern swig_type_18 _wrap_Capabilities_get_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_intgo _wrap_capability_get_creplicant(uintptr_t arg1, swig_intgo arg2);
+extern swig_intgo _wrap_capability_record_free_creplicant(uintptr_t arg1);
+extern swig_type_19 _wrap_pool_list_creplicant(uintptr_t arg1, swig_type_20 arg2, swig_type_21 arg3, swig_voidp arg4);
+extern swig_type_22 _wrap_pool_create_creplicant(uintptr_t arg1, swig_type_23 arg2, swig_type_24 arg3, swig_type_25 arg4, swig_voidp arg5);
+extern swig_type_26 _wrap_pool_delete_creplicant(uintptr_t arg1, uintptr_t arg2);
+extern swig_intgo _wrap_pool_record_free_creplicant(uintptr_t arg1);
+extern swig_type_27 _wrap_pool_id_get_creplicant(uintptr_t arg1);
+extern swig_type_28 _wrap_pool_name_get_creplicant(uintptr_t arg1);
+extern swig_type_29 _wrap_pool_system_id_get_creplicant(uintptr_t arg1);
+extern swig_type_30 _wrap_pool_total_space_get_creplicant(uintptr_t arg1);
+extern swig_type_31 _wrap_pool_free_space_get_creplicant(uintptr_t arg1);
+extern swig_type_32 _wrap_pool_status_get_creplicant(uintptr_t arg1);
+extern swig_type_33 _wrap_pool_status_info_get_creplicant(uintptr_t arg1);
+extern swig_type_34 _wrap_pool_element_type_get_creplicant(uintptr_t arg1);
+extern swig_type_35 _wrap_pool_unsupported_actions_get_creplicant(uintptr_t arg1);
+extern swig_type_36 _wrap_volume_list_creplicant(uintptr_t arg1, swig_type_37 arg2, swig_type_38 arg3, swig_voidp arg4);
+extern swig_type_39 _wrap_volume_create_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_40 arg3, swig_type_41 arg4, swig_intgo arg5, swig_voidp arg6, swig_voidp arg7);
+extern swig_type_42 _wrap_volume_resize_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_43 arg3, swig_voidp arg4, swig_voidp arg5);
+extern swig_type_44 _wrap_volume_delete_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_45 _wrap_volume_rename_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_46 arg3, swig_voidp arg4);
+extern swig_type_47 _wrap_volume_enable_creplicant(uintptr_t arg1, uintptr_t arg2);
+extern swig_type_48 _wrap_volume_disable_creplicant(uintptr_t arg1, uintptr_t arg2);
+extern swig_type_49 _wrap_volume_child_dependency_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_50 _wrap_volume_child_dependency_delete_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_intgo _wrap_volume_record_free_creplicant(uintptr_t arg1);
+extern swig_type_51 _wrap_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_52 _wrap_volume_name_get_creplicant(uintptr_t arg1);
+extern swig_type_53 _wrap_volume_vpd83_get_creplicant(uintptr_t arg1);
+extern swig_type_54 _wrap_volume_system_id_get_creplicant(uintptr_t arg1);
+extern swig_type_55 _wrap_volume_pool_id_get_creplicant(uintptr_t arg1);
+extern swig_type_56 _wrap_volume_block_size_get_creplicant(uintptr_t arg1);
+extern swig_type_57 _wrap_volume_number_of_blocks_get_creplicant(uintptr_t arg1);
+extern int _wrap_volume_admin_state_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_volume_provision_get_creplicant(uintptr_t arg1);
+extern swig_type_58 _wrap_volume_allocated_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_59 _wrap_volume_exclusive_bytes_get_creplicant(uintptr_t arg1);
+extern int _wrap_volume_depth_get_creplicant(uintptr_t arg1);
+extern swig_type_60 _wrap_volume_parent_id_get_creplicant(uintptr_t arg1);
+extern swig_type_61 _wrap_volume_created_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_62 _wrap_volume_base_path_get_creplicant(uintptr_t arg1);
+extern uintptr_t _wrap_replicate_options_alloc_creplicant(void);
+extern swig_intgo _wrap_replicate_options_free_creplicant(uintptr_t arg1);
+extern swig_type_63 _wrap_replicate_options_key_set_creplicant(uintptr_t arg1, swig_type_64 arg2);
+extern swig_type_65 _wrap_replicate_options_interval_set_creplicant(uintptr_t arg1, int arg2);
+extern swig_type_66 _wrap_replicate_options_rate_limit_set_creplicant(uintptr_t arg1, swig_type_67 arg2);
+extern swig_type_68 _wrap_replicate_options_verify_set_creplicant(uintptr_t arg1, swig_intgo arg2);
+extern swig_type_69 _wrap_replicate_options_on_target_error_set_creplicant(uintptr_t arg1, swig_intgo arg2);
+extern swig_type_70 _wrap_volume_replicate_with_creplicant(uintptr_t arg1, uintptr_t arg2, swig_intgo arg3, uintptr_t arg4, swig_type_71 arg5, uintptr_t arg6, swig_voidp arg7, swig_voidp arg8);
+extern swig_type_72 _wrap_volume_replicate_range_block_size_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_73 _wrap_job_list_creplicant(uintptr_t arg1, swig_type_74 arg2, swig_type_75 arg3, swig_voidp arg4);
+extern swig_type_76 _wrap_job_get_creplicant(uintptr_t arg1, swig_type_77 arg2, swig_voidp arg3);
+extern swig_type_78 _wrap_job_volume_list_creplicant(uintptr_t arg1, swig_type_79 arg2, swig_voidp arg3);
+extern swig_type_80 _wrap_job_cancel_creplicant(uintptr_t arg1, swig_type_81 arg2);
+extern swig_type_82 _wrap_job_pause_creplicant(uintptr_t arg1, swig_type_83 arg2);
+extern swig_type_84 _wrap_job_resume_creplicant(uintptr_t arg1, swig_type_85 arg2);
+extern swig_type_86 _wrap_job_rate_limit_set_creplicant(uintptr_t arg1, swig_type_87 arg2, swig_type_88 arg3);
+extern swig_intgo _wrap_job_record_free_creplicant(uintptr_t arg1);
+extern swig_type_89 _wrap_job_id_get_creplicant(uintptr_t arg1);
+extern swig_type_90 _wrap_job_key_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_job_kind_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_job_state_get_creplicant(uintptr_t arg1);
+extern char _wrap_job_percent_get_creplicant(uintptr_t arg1);
+extern swig_type_91 _wrap_job_bytes_total_get_creplicant(uintptr_t arg1);
+extern swig_type_92 _wrap_job_bytes_done_get_creplicant(uintptr_t arg1);
+extern swig_type_93 _wrap_job_bytes_copied_get_creplicant(uintptr_t arg1);
+extern swig_type_94 _wrap_job_bytes_skipped_get_creplicant(uintptr_t arg1);
+extern swig_type_95 _wrap_job_bytes_per_second_get_creplicant(uintptr_t arg1);
+extern swig_type_96 _wrap_job_eta_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_97 _wrap_job_source_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_98 _wrap_job_target_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_job_error_number_get_creplicant(uintptr_t arg1);
+extern swig_type_99 _wrap_job_error_message_get_creplicant(uintptr_t arg1);
+extern swig_type_100 _wrap_job_created_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_101 _wrap_job_started_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_102 _wrap_job_finished_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_103 _wrap_event_queue_open_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_type_104 _wrap_event_queue_close_creplicant(uintptr_t arg1);
+extern swig_type_105 _wrap_event_queue_fd_get_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_type_106 _wrap_event_next_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_intgo _wrap_event_record_free_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_event_kind_get_creplicant(uintptr_t arg1);
+extern swig_type_107 _wrap_event_sequence_get_creplicant(uintptr_t arg1);
+extern swig_type_108 _wrap_event_time_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_109 _wrap_event_object_id_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_event_old_state_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_event_new_state_get_creplicant(uintptr_t arg1);
+extern swig_type_110 _wrap_job_forget_creplicant(uintptr_t arg1, swig_type_111 arg2);
+extern swig_type_112 _wrap_replication_list_creplicant(uintptr_t arg1, swig_type_113 arg2, swig_type_114 arg3, swig_voidp arg4, swig_type_115 arg5);
+extern swig_type_116 _wrap_replication_get_creplicant(uintptr_t arg1, swig_type_117 arg2, swig_voidp arg3, swig_type_118 arg4);
+extern swig_type_119 _wrap_replication_sync_creplicant(uintptr_t arg1, swig_type_120 arg2, swig_voidp arg3, swig_type_121 arg4);
+extern swig_type_122 _wrap_replication_pause_creplicant(uintptr_t arg1, swig_type_123 arg2, swig_type_124 arg3);
+extern swig_type_125 _wrap_replication_resume_creplicant(uintptr_t arg1, swig_type_126 arg2, swig_type_127 arg3);
+extern swig_type_128 _wrap_replication_interval_set_creplicant(uintptr_t arg1, swig_type_129 arg2, int arg3, swig_type_130 arg4);
+extern swig_type_131 _wrap_replication_promote_creplicant(uintptr_t arg1, swig_type_132 arg2, swig_voidp arg3, swig_type_133 arg4);
+extern swig_type_134 _wrap_replication_reverse_creplicant(uintptr_t arg1, swig_type_135 arg2, swig_voidp arg3, swig_type_136 arg4);
+extern swig_type_137 _wrap_replication_break_creplicant(uintptr_t arg1, swig_type_138 arg2, swig_type_139 arg3);
+extern swig_intgo _wrap_replication_record_free_creplicant(uintptr_t arg1);
+extern swig_type_140 _wrap_replication_id_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_replication_type_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_replication_state_get_creplicant(uintptr_t arg1);
+extern swig_type_141 _wrap_replication_source_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_142 _wrap_replication_target_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_143 _wrap_replication_group_id_get_creplicant(uintptr_t arg1);
+extern swig_type_144 _wrap_replication_generation_get_creplicant(uintptr_t arg1);
+extern swig_type_145 _wrap_replication_lag_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_146 _wrap_replication_lag_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_147 _wrap_replication_last_sync_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_148 _wrap_replication_last_sync_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_149 _wrap_replication_last_sync_duration_ms_get_creplicant(uintptr_t arg1);
+extern int _wrap_replication_interval_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_150 _wrap_replication_job_id_get_creplicant(uintptr_t arg1);
+extern swig_type_151 _wrap_replication_diverged_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_intgo _wrap_replication_error_number_get_creplicant(uintptr_t arg1);
+extern swig_type_152 _wrap_replication_error_message_get_creplicant(uintptr_t arg1);
+extern swig_type_153 _wrap_volume_io_open_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3, swig_type_154 arg4);
+extern swig_type_155 _wrap_volume_io_close_creplicant(uintptr_t arg1, swig_type_156 arg2);
+extern swig_type_157 _wrap_volume_io_write_zeroes_creplicant(uintptr_t arg1, swig_type_158 arg2, swig_type_159 arg3, swig_type_160 arg4);
+extern swig_type_161 _wrap_volume_io_discard_creplicant(uintptr_t arg1, swig_type_162 arg2, swig_type_163 arg3, swig_type_164 arg4);
+extern swig_type_165 _wrap_volume_io_flush_creplicant(uintptr_t arg1, swig_type_166 arg2);
 #undef intgo
 */
 import "C"
@@ -368,13 +368,13 @@ type _ sync.Mutex
 
 func Swig_free(arg1 uintptr) {
 	_swig_i_0 := arg1
-	C._wrap_Swig_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	C._wrap_Swig_free_creplicant(C.uintptr_t(_swig_i_0))
 }
 
 func Swig_malloc(arg1 int) (_swig_ret uintptr) {
 	var swig_r uintptr
 	_swig_i_0 := arg1
-	swig_r = (uintptr)(C._wrap_Swig_malloc_creplicant_0a35e380574ee825(C.swig_intgo(_swig_i_0)))
+	swig_r = (uintptr)(C._wrap_Swig_malloc_creplicant(C.swig_intgo(_swig_i_0)))
 	return swig_r
 }
 
@@ -452,7 +452,7 @@ func Error_free(arg1 ErrorRecord) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_error_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_error_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -460,7 +460,7 @@ func Error_number_get(arg1 ErrorRecord) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_error_number_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_error_number_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -468,7 +468,7 @@ func Error_message_get(arg1 ErrorRecord) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_error_message_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_error_message_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -479,7 +479,7 @@ func Error_exception_get(arg1 ErrorRecord) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_error_exception_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_error_exception_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -490,7 +490,7 @@ func Error_debug_get(arg1 ErrorRecord) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_error_debug_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_error_debug_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -501,7 +501,7 @@ func Error_object_get(arg1 ErrorRecord) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_error_object_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_error_object_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -512,7 +512,7 @@ func Error_errno_get(arg1 ErrorRecord) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_error_errno_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_error_errno_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -520,7 +520,7 @@ func Error_offset_get(arg1 ErrorRecord) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_error_offset_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_error_offset_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -528,7 +528,7 @@ func Error_hint_get(arg1 ErrorRecord) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_error_hint_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_error_hint_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -539,7 +539,7 @@ func Error_retryable_get(arg1 ErrorRecord) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_error_retryable_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_error_retryable_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -550,7 +550,7 @@ func Connect_password(arg1 string, arg2 string, arg3 *Connect, arg4 uint32) (_sw
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_connect_password_creplicant_0a35e380574ee825(*(*C.swig_type_8)(unsafe.Pointer(&_swig_i_0)), *(*C.swig_type_9)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.int(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_connect_password_creplicant(*(*C.swig_type_8)(unsafe.Pointer(&_swig_i_0)), *(*C.swig_type_9)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.int(_swig_i_3)))
 	*arg3 = Connect(*_swig_i_2)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg1
@@ -567,7 +567,7 @@ func Connect_close(arg1 Connect) (_swig_ret error) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_connect_close_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_connect_close_creplicant(C.uintptr_t(_swig_i_0)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -578,7 +578,7 @@ func Connect_timeout_set(arg1 Connect, arg2 uint32) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_connect_timeout_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.int(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_connect_timeout_set_creplicant(C.uintptr_t(_swig_i_0), C.int(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -590,7 +590,7 @@ func Connect_timeout_get(arg1 Connect, arg2 *uint32) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 *uint32
 	_swig_i_1 = new(uint32)
-	swig_r = (uint64)(C._wrap_connect_timeout_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_connect_timeout_get_creplicant(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	*arg2 = uint32(*_swig_i_1)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -605,7 +605,7 @@ func Plugin_info_get(arg1 Connect, arg2 *string, arg3 *string) (_swig_ret error)
 	_swig_i_1 = new([2]uintptr)
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_plugin_info_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_plugin_info_get_creplicant(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_voidp(_swig_i_2)))
 
 	*arg2 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_1)))
 	Swig_free(_swig_i_1[0])
@@ -620,7 +620,7 @@ func Plugin_info_get(arg1 Connect, arg2 *string, arg3 *string) (_swig_ret error)
 
 func Library_version_get() (_swig_ret string) {
 	var swig_r string
-	swig_r_p := C._wrap_library_version_get_creplicant_0a35e380574ee825()
+	swig_r_p := C._wrap_library_version_get_creplicant()
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -633,7 +633,7 @@ func System_list(arg1 Connect, arg2 *[]System) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 *[2]uintptr
 	_swig_i_1 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_system_list_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_system_list_creplicant(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 
 	*arg2 = append([]System(nil), unsafe.Slice(*(**System)(unsafe.Pointer(_swig_i_1)), _swig_i_1[1])...)
 	Swig_free(_swig_i_1[0])
@@ -647,7 +647,7 @@ func System_record_free(arg1 System) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_system_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_system_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -655,7 +655,7 @@ func System_id_get(arg1 System) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_system_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_system_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -666,7 +666,7 @@ func System_name_get(arg1 System) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_system_name_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_system_name_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -677,7 +677,7 @@ func System_status_get(arg1 System) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_system_status_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_system_status_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -689,7 +689,7 @@ func Capabilities_get(arg1 Connect, arg2 System, arg3 *Capabilities) (_swig_ret 
 	_swig_i_1 = uintptr(arg2)
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
-	swig_r = (uint64)(C._wrap_Capabilities_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_Capabilities_get_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	*arg3 = Capabilities(*_swig_i_2)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -701,7 +701,7 @@ func Capability_get(arg1 Capabilities, arg2 int32) (_swig_ret int32) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_capability_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_intgo(_swig_i_1)))
+	swig_r = (int32)(C._wrap_capability_get_creplicant(C.uintptr_t(_swig_i_0), C.swig_intgo(_swig_i_1)))
 	return swig_r
 }
 
@@ -709,7 +709,7 @@ func Capability_record_free(arg1 Capabilities) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_capability_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_capability_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -721,7 +721,7 @@ func Pool_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Pool) (_swig_ret 
 	_swig_i_2 := arg3
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_pool_list_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_20)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_21)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_pool_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_20)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_21)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 
 	*arg4 = append([]Pool(nil), unsafe.Slice(*(**Pool)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -746,7 +746,7 @@ func Pool_create(arg1 Connect, arg2 string, arg3 string, arg4 uint64, arg5 *Pool
 	_swig_i_3 := arg4
 	var _swig_i_4 *uintptr
 	_swig_i_4 = new(uintptr)
-	swig_r = (uint64)(C._wrap_pool_create_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_23)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_24)(unsafe.Pointer(&_swig_i_2)), C.swig_type_25(_swig_i_3), C.swig_voidp(_swig_i_4)))
+	swig_r = (uint64)(C._wrap_pool_create_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_23)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_24)(unsafe.Pointer(&_swig_i_2)), C.swig_type_25(_swig_i_3), C.swig_voidp(_swig_i_4)))
 	*arg5 = Pool(*_swig_i_4)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
@@ -765,7 +765,7 @@ func Pool_delete(arg1 Connect, arg2 Pool) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 uintptr
 	_swig_i_1 = uintptr(arg2)
-	swig_r = (uint64)(C._wrap_pool_delete_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_pool_delete_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -775,7 +775,7 @@ func Pool_record_free(arg1 Pool) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_pool_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_pool_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -783,7 +783,7 @@ func Pool_id_get(arg1 Pool) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_pool_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_pool_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -794,7 +794,7 @@ func Pool_name_get(arg1 Pool) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_pool_name_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_pool_name_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -805,7 +805,7 @@ func Pool_system_id_get(arg1 Pool) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_pool_system_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_pool_system_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -816,7 +816,7 @@ func Pool_total_space_get(arg1 Pool) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_pool_total_space_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_pool_total_space_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -824,7 +824,7 @@ func Pool_free_space_get(arg1 Pool) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_pool_free_space_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_pool_free_space_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -832,7 +832,7 @@ func Pool_status_get(arg1 Pool) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_pool_status_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_pool_status_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -840,7 +840,7 @@ func Pool_status_info_get(arg1 Pool) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_pool_status_info_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_pool_status_info_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -851,7 +851,7 @@ func Pool_element_type_get(arg1 Pool) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_pool_element_type_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_pool_element_type_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -859,7 +859,7 @@ func Pool_unsupported_actions_get(arg1 Pool) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_pool_unsupported_actions_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_pool_unsupported_actions_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -871,7 +871,7 @@ func Volume_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Volume) (_swig_
 	_swig_i_2 := arg3
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_list_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_37)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_38)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_37)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_38)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 
 	*arg4 = append([]Volume(nil), unsafe.Slice(*(**Volume)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -900,7 +900,7 @@ func Volume_create(arg1 Connect, arg2 Pool, arg3 string, arg4 uint64, arg5 int32
 	_swig_i_5 = new(uintptr)
 	var _swig_i_6 *[2]uintptr
 	_swig_i_6 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_create_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_40)(unsafe.Pointer(&_swig_i_2)), C.swig_type_41(_swig_i_3), C.swig_intgo(_swig_i_4), C.swig_voidp(_swig_i_5), C.swig_voidp(_swig_i_6)))
+	swig_r = (uint64)(C._wrap_volume_create_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_40)(unsafe.Pointer(&_swig_i_2)), C.swig_type_41(_swig_i_3), C.swig_intgo(_swig_i_4), C.swig_voidp(_swig_i_5), C.swig_voidp(_swig_i_6)))
 	*arg6 = Volume(*_swig_i_5)
 
 	*arg7 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_6)))
@@ -925,7 +925,7 @@ func Volume_resize(arg1 Connect, arg2 Volume, arg3 uint64, arg4 *Volume, arg5 *s
 	_swig_i_3 = new(uintptr)
 	var _swig_i_4 *[2]uintptr
 	_swig_i_4 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_resize_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_type_43(_swig_i_2), C.swig_voidp(_swig_i_3), C.swig_voidp(_swig_i_4)))
+	swig_r = (uint64)(C._wrap_volume_resize_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_type_43(_swig_i_2), C.swig_voidp(_swig_i_3), C.swig_voidp(_swig_i_4)))
 	*arg4 = Volume(*_swig_i_3)
 
 	*arg5 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_4)))
@@ -944,7 +944,7 @@ func Volume_delete(arg1 Connect, arg2 Volume, arg3 *string) (_swig_ret error) {
 	_swig_i_1 = uintptr(arg2)
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_delete_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_volume_delete_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -963,7 +963,7 @@ func Volume_rename(arg1 Connect, arg2 Volume, arg3 string, arg4 *Volume) (_swig_
 	_swig_i_2 := arg3
 	var _swig_i_3 *uintptr
 	_swig_i_3 = new(uintptr)
-	swig_r = (uint64)(C._wrap_volume_rename_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_46)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_rename_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_46)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 	*arg4 = Volume(*_swig_i_3)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg3
@@ -979,7 +979,7 @@ func Volume_enable(arg1 Connect, arg2 Volume) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 uintptr
 	_swig_i_1 = uintptr(arg2)
-	swig_r = (uint64)(C._wrap_volume_enable_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_volume_enable_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -991,7 +991,7 @@ func Volume_disable(arg1 Connect, arg2 Volume) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 uintptr
 	_swig_i_1 = uintptr(arg2)
-	swig_r = (uint64)(C._wrap_volume_disable_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_volume_disable_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1005,7 +1005,7 @@ func Volume_child_dependency(arg1 Connect, arg2 Volume, arg3 *uint8) (_swig_ret 
 	_swig_i_1 = uintptr(arg2)
 	var _swig_i_2 *uint8
 	_swig_i_2 = new(uint8)
-	swig_r = (uint64)(C._wrap_volume_child_dependency_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_volume_child_dependency_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	*arg3 = uint8(*_swig_i_2)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -1020,7 +1020,7 @@ func Volume_child_dependency_delete(arg1 Connect, arg2 Volume, arg3 *string) (_s
 	_swig_i_1 = uintptr(arg2)
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_child_dependency_delete_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_volume_child_dependency_delete_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1034,7 +1034,7 @@ func Volume_record_free(arg1 Volume) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_volume_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_volume_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1042,7 +1042,7 @@ func Volume_id_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1053,7 +1053,7 @@ func Volume_name_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_name_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_name_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1064,7 +1064,7 @@ func Volume_vpd83_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_vpd83_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_vpd83_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1075,7 +1075,7 @@ func Volume_system_id_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_system_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_system_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1086,7 +1086,7 @@ func Volume_pool_id_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_pool_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_pool_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1097,7 +1097,7 @@ func Volume_block_size_get(arg1 Volume) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_volume_block_size_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_volume_block_size_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1105,7 +1105,7 @@ func Volume_number_of_blocks_get(arg1 Volume) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_volume_number_of_blocks_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_volume_number_of_blocks_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1113,7 +1113,7 @@ func Volume_admin_state_get(arg1 Volume) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_volume_admin_state_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_volume_admin_state_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1121,7 +1121,7 @@ func Volume_provision_get(arg1 Volume) (_swig_ret int32) {
 	var swig_r int32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int32)(C._wrap_volume_provision_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_volume_provision_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1129,7 +1129,7 @@ func Volume_allocated_bytes_get(arg1 Volume) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_volume_allocated_bytes_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_volume_allocated_bytes_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1137,7 +1137,7 @@ func Volume_exclusive_bytes_get(arg1 Volume) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_volume_exclusive_bytes_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_volume_exclusive_bytes_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1145,7 +1145,7 @@ func Volume_depth_get(arg1 Volume) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_volume_depth_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_volume_depth_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1153,7 +1153,7 @@ func Volume_parent_id_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_parent_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_parent_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1164,7 +1164,7 @@ func Volume_created_ms_get(arg1 Volume) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_volume_created_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_volume_created_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1172,7 +1172,7 @@ func Volume_base_path_get(arg1 Volume) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_volume_base_path_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_volume_base_path_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1181,7 +1181,7 @@ func Volume_base_path_get(arg1 Volume) (_swig_ret string) {
 
 func Replicate_options_alloc() (_swig_ret ReplicateOptions) {
 	var swig_r uintptr
-	swig_r = (uintptr)(C._wrap_replicate_options_alloc_creplicant_0a35e380574ee825())
+	swig_r = (uintptr)(C._wrap_replicate_options_alloc_creplicant())
 	var swig_r_1 ReplicateOptions
 	swig_r_1 = ReplicateOptions(swig_r)
 	return swig_r_1
@@ -1191,7 +1191,7 @@ func Replicate_options_free(arg1 ReplicateOptions) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_replicate_options_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_replicate_options_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1200,7 +1200,7 @@ func Replicate_options_key_set(arg1 ReplicateOptions, arg2 string) (_swig_ret er
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_key_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_64)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_replicate_options_key_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_64)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1214,7 +1214,7 @@ func Replicate_options_interval_set(arg1 ReplicateOptions, arg2 uint32) (_swig_r
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_interval_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.int(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_replicate_options_interval_set_creplicant(C.uintptr_t(_swig_i_0), C.int(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1225,7 +1225,7 @@ func Replicate_options_rate_limit_set(arg1 ReplicateOptions, arg2 uint64) (_swig
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_rate_limit_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_type_67(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_replicate_options_rate_limit_set_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_67(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1236,7 +1236,7 @@ func Replicate_options_verify_set(arg1 ReplicateOptions, arg2 int32) (_swig_ret 
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_verify_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_intgo(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_replicate_options_verify_set_creplicant(C.uintptr_t(_swig_i_0), C.swig_intgo(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1247,7 +1247,7 @@ func Replicate_options_on_target_error_set(arg1 ReplicateOptions, arg2 int32) (_
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_on_target_error_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_intgo(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_replicate_options_on_target_error_set_creplicant(C.uintptr_t(_swig_i_0), C.swig_intgo(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1269,7 +1269,7 @@ func Volume_replicate_with(arg1 Connect, arg2 Pool, arg3 int32, arg4 Volume, arg
 	_swig_i_6 = new(uintptr)
 	var _swig_i_7 *[2]uintptr
 	_swig_i_7 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_replicate_with_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_intgo(_swig_i_2), C.uintptr_t(_swig_i_3), *(*C.swig_type_71)(unsafe.Pointer(&_swig_i_4)), C.uintptr_t(_swig_i_5), C.swig_voidp(_swig_i_6), C.swig_voidp(_swig_i_7)))
+	swig_r = (uint64)(C._wrap_volume_replicate_with_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_intgo(_swig_i_2), C.uintptr_t(_swig_i_3), *(*C.swig_type_71)(unsafe.Pointer(&_swig_i_4)), C.uintptr_t(_swig_i_5), C.swig_voidp(_swig_i_6), C.swig_voidp(_swig_i_7)))
 	*arg7 = Volume(*_swig_i_6)
 
 	*arg8 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_7)))
@@ -1291,7 +1291,7 @@ func Volume_replicate_range_block_size(arg1 Connect, arg2 System, arg3 *uint32) 
 	_swig_i_1 = uintptr(arg2)
 	var _swig_i_2 *uint32
 	_swig_i_2 = new(uint32)
-	swig_r = (uint64)(C._wrap_volume_replicate_range_block_size_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_volume_replicate_range_block_size_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	*arg3 = uint32(*_swig_i_2)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -1306,7 +1306,7 @@ func Job_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Job) (_swig_ret er
 	_swig_i_2 := arg3
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_job_list_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_74)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_75)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_job_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_74)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_75)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 
 	*arg4 = append([]Job(nil), unsafe.Slice(*(**Job)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -1329,7 +1329,7 @@ func Job_get(arg1 Connect, arg2 string, arg3 *Job) (_swig_ret error) {
 	_swig_i_1 := arg2
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
-	swig_r = (uint64)(C._wrap_job_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_77)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_job_get_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_77)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
 	*arg3 = Job(*_swig_i_2)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
@@ -1346,7 +1346,7 @@ func Job_volume_list(arg1 Connect, arg2 string, arg3 *[]Volume) (_swig_ret error
 	_swig_i_1 := arg2
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_job_volume_list_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_79)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_job_volume_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_79)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
 
 	*arg3 = append([]Volume(nil), unsafe.Slice(*(**Volume)(unsafe.Pointer(_swig_i_2)), _swig_i_2[1])...)
 	Swig_free(_swig_i_2[0])
@@ -1364,7 +1364,7 @@ func Job_cancel(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_cancel_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_81)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_cancel_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_81)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1378,7 +1378,7 @@ func Job_pause(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_pause_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_83)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_pause_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_83)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1392,7 +1392,7 @@ func Job_resume(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_resume_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_85)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_resume_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_85)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1407,7 +1407,7 @@ func Job_rate_limit_set(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_job_rate_limit_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_87)(unsafe.Pointer(&_swig_i_1)), C.swig_type_88(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_job_rate_limit_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_87)(unsafe.Pointer(&_swig_i_1)), C.swig_type_88(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1420,7 +1420,7 @@ func Job_record_free(arg1 Job) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_job_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_job_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1428,7 +1428,7 @@ func Job_id_get(arg1 Job) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_job_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_job_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1439,7 +1439,7 @@ func Job_key_get(arg1 Job) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_job_key_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_job_key_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1450,7 +1450,7 @@ func Job_kind_get(arg1 Job) (_swig_ret int32) {
 	var swig_r int32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int32)(C._wrap_job_kind_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_job_kind_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1458,7 +1458,7 @@ func Job_state_get(arg1 Job) (_swig_ret int32) {
 	var swig_r int32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int32)(C._wrap_job_state_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_job_state_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1466,7 +1466,7 @@ func Job_percent_get(arg1 Job) (_swig_ret byte) {
 	var swig_r byte
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (byte)(C._wrap_job_percent_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (byte)(C._wrap_job_percent_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1474,7 +1474,7 @@ func Job_bytes_total_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_bytes_total_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_bytes_total_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1482,7 +1482,7 @@ func Job_bytes_done_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_bytes_done_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_bytes_done_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1490,7 +1490,7 @@ func Job_bytes_copied_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_bytes_copied_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_bytes_copied_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1498,7 +1498,7 @@ func Job_bytes_skipped_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_bytes_skipped_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_bytes_skipped_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1506,7 +1506,7 @@ func Job_bytes_per_second_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_bytes_per_second_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_bytes_per_second_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1514,7 +1514,7 @@ func Job_eta_ms_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_eta_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_eta_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1522,7 +1522,7 @@ func Job_source_volume_id_get(arg1 Job) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_job_source_volume_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_job_source_volume_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1533,7 +1533,7 @@ func Job_target_volume_id_get(arg1 Job) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_job_target_volume_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_job_target_volume_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1544,7 +1544,7 @@ func Job_error_number_get(arg1 Job) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_job_error_number_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_job_error_number_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1552,7 +1552,7 @@ func Job_error_message_get(arg1 Job) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_job_error_message_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_job_error_message_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1563,7 +1563,7 @@ func Job_created_ms_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_created_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_created_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1571,7 +1571,7 @@ func Job_started_ms_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_started_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_started_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1579,7 +1579,7 @@ func Job_finished_ms_get(arg1 Job) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_job_finished_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_job_finished_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1589,7 +1589,7 @@ func Event_queue_open(arg1 Connect, arg2 *EventQueue) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 *uintptr
 	_swig_i_1 = new(uintptr)
-	swig_r = (uint64)(C._wrap_event_queue_open_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_event_queue_open_creplicant(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	*arg2 = EventQueue(*_swig_i_1)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -1600,7 +1600,7 @@ func Event_queue_close(arg1 EventQueue) (_swig_ret error) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_event_queue_close_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_event_queue_close_creplicant(C.uintptr_t(_swig_i_0)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1612,7 +1612,7 @@ func Event_queue_fd_get(arg1 EventQueue, arg2 *int32) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 *int32
 	_swig_i_1 = new(int32)
-	swig_r = (uint64)(C._wrap_event_queue_fd_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_event_queue_fd_get_creplicant(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	*arg2 = int32(*_swig_i_1)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -1625,7 +1625,7 @@ func Event_next(arg1 EventQueue, arg2 *Event) (_swig_ret error) {
 	_swig_i_0 = uintptr(arg1)
 	var _swig_i_1 *uintptr
 	_swig_i_1 = new(uintptr)
-	swig_r = (uint64)(C._wrap_event_next_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_event_next_creplicant(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	*arg2 = Event(*_swig_i_1)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -1636,7 +1636,7 @@ func Event_record_free(arg1 Event) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_event_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_event_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1644,7 +1644,7 @@ func Event_kind_get(arg1 Event) (_swig_ret int32) {
 	var swig_r int32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int32)(C._wrap_event_kind_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_event_kind_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1652,7 +1652,7 @@ func Event_sequence_get(arg1 Event) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_event_sequence_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_event_sequence_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1660,7 +1660,7 @@ func Event_time_ms_get(arg1 Event) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_event_time_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_event_time_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1668,7 +1668,7 @@ func Event_object_id_get(arg1 Event) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_event_object_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_event_object_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1679,7 +1679,7 @@ func Event_old_state_get(arg1 Event) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_event_old_state_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_event_old_state_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1687,7 +1687,7 @@ func Event_new_state_get(arg1 Event) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_event_new_state_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_event_new_state_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1696,7 +1696,7 @@ func Job_forget(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_forget_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_111)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_forget_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_111)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1714,7 +1714,7 @@ func Replication_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Replicatio
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
 	_swig_i_4 := arg5
-	swig_r = (uint64)(C._wrap_replication_list_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_113)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_114)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3), C.swig_type_115(_swig_i_4)))
+	swig_r = (uint64)(C._wrap_replication_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_113)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_114)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3), C.swig_type_115(_swig_i_4)))
 
 	*arg4 = append([]Replication(nil), unsafe.Slice(*(**Replication)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -1738,7 +1738,7 @@ func Replication_get(arg1 Connect, arg2 string, arg3 *Replication, arg4 uint64) 
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_117)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_118(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_get_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_117)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_118(_swig_i_3)))
 	*arg3 = Replication(*_swig_i_2)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
@@ -1756,7 +1756,7 @@ func Replication_sync(arg1 Connect, arg2 string, arg3 *string, arg4 uint64) (_sw
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_sync_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_120)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_121(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_sync_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_120)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_121(_swig_i_3)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1775,7 +1775,7 @@ func Replication_pause(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error)
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_replication_pause_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_123)(unsafe.Pointer(&_swig_i_1)), C.swig_type_124(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_replication_pause_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_123)(unsafe.Pointer(&_swig_i_1)), C.swig_type_124(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1790,7 +1790,7 @@ func Replication_resume(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_replication_resume_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_126)(unsafe.Pointer(&_swig_i_1)), C.swig_type_127(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_replication_resume_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_126)(unsafe.Pointer(&_swig_i_1)), C.swig_type_127(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1806,7 +1806,7 @@ func Replication_interval_set(arg1 Connect, arg2 string, arg3 uint32, arg4 uint6
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_interval_set_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_129)(unsafe.Pointer(&_swig_i_1)), C.int(_swig_i_2), C.swig_type_130(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_interval_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_129)(unsafe.Pointer(&_swig_i_1)), C.int(_swig_i_2), C.swig_type_130(_swig_i_3)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1823,7 +1823,7 @@ func Replication_promote(arg1 Connect, arg2 string, arg3 *string, arg4 uint64) (
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_promote_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_132)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_133(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_promote_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_132)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_133(_swig_i_3)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1844,7 +1844,7 @@ func Replication_reverse(arg1 Connect, arg2 string, arg3 *string, arg4 uint64) (
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_reverse_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_135)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_136(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_reverse_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_135)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_136(_swig_i_3)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1863,7 +1863,7 @@ func Replication_break(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error)
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_replication_break_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), *(*C.swig_type_138)(unsafe.Pointer(&_swig_i_1)), C.swig_type_139(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_replication_break_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_138)(unsafe.Pointer(&_swig_i_1)), C.swig_type_139(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1876,7 +1876,7 @@ func Replication_record_free(arg1 Replication) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int)(C._wrap_replication_record_free_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int)(C._wrap_replication_record_free_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1884,7 +1884,7 @@ func Replication_id_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1895,7 +1895,7 @@ func Replication_type_get(arg1 Replication) (_swig_ret int32) {
 	var swig_r int32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int32)(C._wrap_replication_type_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_replication_type_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1903,7 +1903,7 @@ func Replication_state_get(arg1 Replication) (_swig_ret int32) {
 	var swig_r int32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (int32)(C._wrap_replication_state_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_replication_state_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1911,7 +1911,7 @@ func Replication_source_volume_id_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_source_volume_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_source_volume_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1922,7 +1922,7 @@ func Replication_target_volume_id_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_target_volume_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_target_volume_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1933,7 +1933,7 @@ func Replication_group_id_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_group_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_group_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1944,7 +1944,7 @@ func Replication_generation_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_generation_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_generation_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -1955,7 +1955,7 @@ func Replication_lag_bytes_get(arg1 Replication) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_replication_lag_bytes_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_replication_lag_bytes_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1963,7 +1963,7 @@ func Replication_lag_ms_get(arg1 Replication) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_replication_lag_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_replication_lag_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1971,7 +1971,7 @@ func Replication_last_sync_ms_get(arg1 Replication) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_replication_last_sync_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_replication_last_sync_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1979,7 +1979,7 @@ func Replication_last_sync_bytes_get(arg1 Replication) (_swig_ret uint64) {
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_replication_last_sync_bytes_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_replication_last_sync_bytes_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1987,7 +1987,7 @@ func Replication_last_sync_duration_ms_get(arg1 Replication) (_swig_ret uint64) 
 	var swig_r uint64
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint64)(C._wrap_replication_last_sync_duration_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint64)(C._wrap_replication_last_sync_duration_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -1995,7 +1995,7 @@ func Replication_interval_ms_get(arg1 Replication) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_replication_interval_ms_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_replication_interval_ms_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -2003,7 +2003,7 @@ func Replication_job_id_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_job_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_job_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -2014,7 +2014,7 @@ func Replication_diverged_volume_id_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_diverged_volume_id_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_diverged_volume_id_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -2025,7 +2025,7 @@ func Replication_error_number_get(arg1 Replication) (_swig_ret uint32) {
 	var swig_r uint32
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r = (uint32)(C._wrap_replication_error_number_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0)))
+	swig_r = (uint32)(C._wrap_replication_error_number_get_creplicant(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -2033,7 +2033,7 @@ func Replication_error_message_get(arg1 Replication) (_swig_ret string) {
 	var swig_r string
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
-	swig_r_p := C._wrap_replication_error_message_get_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0))
+	swig_r_p := C._wrap_replication_error_message_get_creplicant(C.uintptr_t(_swig_i_0))
 	swig_r = *(*string)(unsafe.Pointer(&swig_r_p))
 	var swig_r_1 string
 	swig_r_1 = strings.Clone(swig_r)
@@ -2049,7 +2049,7 @@ func Volume_io_open(arg1 Connect, arg2 Volume, arg3 *VolumeIO, arg4 uint64) (_sw
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_volume_io_open_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2), C.swig_type_154(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_io_open_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2), C.swig_type_154(_swig_i_3)))
 	*arg3 = VolumeIO(*_swig_i_2)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -2061,7 +2061,7 @@ func Volume_io_close(arg1 VolumeIO, arg2 uint64) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_volume_io_close_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_type_156(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_volume_io_close_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_156(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -2074,7 +2074,7 @@ func Volume_io_write_zeroes(arg1 VolumeIO, arg2 uint64, arg3 uint64, arg4 uint64
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_volume_io_write_zeroes_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_type_158(_swig_i_1), C.swig_type_159(_swig_i_2), C.swig_type_160(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_io_write_zeroes_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_158(_swig_i_1), C.swig_type_159(_swig_i_2), C.swig_type_160(_swig_i_3)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -2087,7 +2087,7 @@ func Volume_io_discard(arg1 VolumeIO, arg2 uint64, arg3 uint64, arg4 uint64) (_s
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_volume_io_discard_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_type_162(_swig_i_1), C.swig_type_163(_swig_i_2), C.swig_type_164(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_io_discard_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_162(_swig_i_1), C.swig_type_163(_swig_i_2), C.swig_type_164(_swig_i_3)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -2098,7 +2098,7 @@ func Volume_io_flush(arg1 VolumeIO, arg2 uint64) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_volume_io_flush_creplicant_0a35e380574ee825(C.uintptr_t(_swig_i_0), C.swig_type_166(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_volume_io_flush_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_166(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1

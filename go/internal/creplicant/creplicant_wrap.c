@@ -253,7 +253,7 @@ static int lsm_job_forget(lsm_connect *conn, const char *job_id, lsm_flag flags)
 extern "C" {
 #endif
 
-void _wrap_Swig_free_creplicant_0a35e380574ee825(void *_swig_go_0) {
+void _wrap_Swig_free_creplicant(void *_swig_go_0) {
   void *arg1 = 0 ;
   
   arg1 = *(void **)&_swig_go_0; 
@@ -263,7 +263,7 @@ void _wrap_Swig_free_creplicant_0a35e380574ee825(void *_swig_go_0) {
 }
 
 
-void *_wrap_Swig_malloc_creplicant_0a35e380574ee825(intgo _swig_go_0) {
+void *_wrap_Swig_malloc_creplicant(intgo _swig_go_0) {
   int arg1 ;
   void *result = 0 ;
   void *_swig_go_result;
@@ -276,7 +276,7 @@ void *_wrap_Swig_malloc_creplicant_0a35e380574ee825(intgo _swig_go_0) {
 }
 
 
-intgo _wrap_error_free_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+intgo _wrap_error_free_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -291,7 +291,7 @@ intgo _wrap_error_free_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
 }
 
 
-intgo _wrap_error_number_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+intgo _wrap_error_number_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   lsm_error_number result;
   intgo _swig_go_result;
@@ -306,7 +306,7 @@ intgo _wrap_error_number_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_
 }
 
 
-_gostring_ _wrap_error_message_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+_gostring_ _wrap_error_message_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -324,7 +324,7 @@ _gostring_ _wrap_error_message_get_creplicant_0a35e380574ee825(lsm_error_ptr _sw
 }
 
 
-_gostring_ _wrap_error_exception_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+_gostring_ _wrap_error_exception_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -342,7 +342,7 @@ _gostring_ _wrap_error_exception_get_creplicant_0a35e380574ee825(lsm_error_ptr _
 }
 
 
-_gostring_ _wrap_error_debug_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+_gostring_ _wrap_error_debug_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -360,7 +360,7 @@ _gostring_ _wrap_error_debug_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig
 }
 
 
-_gostring_ _wrap_error_object_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+_gostring_ _wrap_error_object_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -378,7 +378,7 @@ _gostring_ _wrap_error_object_get_creplicant_0a35e380574ee825(lsm_error_ptr _swi
 }
 
 
-intgo _wrap_error_errno_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+intgo _wrap_error_errno_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -393,7 +393,7 @@ intgo _wrap_error_errno_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0
 }
 
 
-long long _wrap_error_offset_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+long long _wrap_error_offset_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -408,7 +408,7 @@ long long _wrap_error_offset_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig
 }
 
 
-_gostring_ _wrap_error_hint_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+_gostring_ _wrap_error_hint_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -426,7 +426,7 @@ _gostring_ _wrap_error_hint_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_
 }
 
 
-intgo _wrap_error_retryable_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_go_0) {
+intgo _wrap_error_retryable_get_creplicant(lsm_error_ptr _swig_go_0) {
   lsm_error_ptr arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -441,7 +441,7 @@ intgo _wrap_error_retryable_get_creplicant_0a35e380574ee825(lsm_error_ptr _swig_
 }
 
 
-long long _wrap_connect_password_creplicant_0a35e380574ee825(_gostring_ _swig_go_0, _gostring_ _swig_go_1, lsm_connect **_swig_go_2, int _swig_go_3) {
+long long _wrap_connect_password_creplicant(_gostring_ _swig_go_0, _gostring_ _swig_go_1, lsm_connect **_swig_go_2, int _swig_go_3) {
   char *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_connect **arg3 = 0 ;
@@ -500,7 +500,7 @@ long long _wrap_connect_password_creplicant_0a35e380574ee825(_gostring_ _swig_go
 }
 
 
-long long _wrap_connect_close_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0) {
+long long _wrap_connect_close_creplicant(lsm_connect *_swig_go_0) {
   lsm_connect *arg1 = 0 ;
   lsm_flag arg2 ;
   int result;
@@ -526,7 +526,7 @@ long long _wrap_connect_close_creplicant_0a35e380574ee825(lsm_connect *_swig_go_
 }
 
 
-long long _wrap_connect_timeout_set_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, int _swig_go_1) {
+long long _wrap_connect_timeout_set_creplicant(lsm_connect *_swig_go_0, int _swig_go_1) {
   lsm_connect *arg1 = 0 ;
   uint32_t arg2 ;
   lsm_flag arg3 ;
@@ -554,7 +554,7 @@ long long _wrap_connect_timeout_set_creplicant_0a35e380574ee825(lsm_connect *_sw
 }
 
 
-long long _wrap_connect_timeout_get_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, int *_swig_go_1) {
+long long _wrap_connect_timeout_get_creplicant(lsm_connect *_swig_go_0, int *_swig_go_1) {
   lsm_connect *arg1 = 0 ;
   uint32_t *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -584,7 +584,7 @@ long long _wrap_connect_timeout_get_creplicant_0a35e380574ee825(lsm_connect *_sw
 }
 
 
-long long _wrap_plugin_info_get_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, char **_swig_go_1, char **_swig_go_2) {
+long long _wrap_plugin_info_get_creplicant(lsm_connect *_swig_go_0, char **_swig_go_1, char **_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char **arg2 = 0 ;
   char **arg3 = 0 ;
@@ -628,7 +628,7 @@ long long _wrap_plugin_info_get_creplicant_0a35e380574ee825(lsm_connect *_swig_g
 }
 
 
-_gostring_ _wrap_library_version_get_creplicant_0a35e380574ee825() {
+_gostring_ _wrap_library_version_get_creplicant() {
   char *result = 0 ;
   _gostring_ _swig_go_result;
   
@@ -642,7 +642,7 @@ _gostring_ _wrap_library_version_get_creplicant_0a35e380574ee825() {
 }
 
 
-long long _wrap_system_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_system ***_swig_go_1) {
+long long _wrap_system_list_creplicant(lsm_connect *_swig_go_0, lsm_system ***_swig_go_1) {
   lsm_connect *arg1 = 0 ;
   lsm_system ***arg2 = (lsm_system ***)0 ;
   uint32_t *arg3 = 0 ;
@@ -678,7 +678,7 @@ long long _wrap_system_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0,
 }
 
 
-intgo _wrap_system_record_free_creplicant_0a35e380574ee825(lsm_system *_swig_go_0) {
+intgo _wrap_system_record_free_creplicant(lsm_system *_swig_go_0) {
   lsm_system *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -693,7 +693,7 @@ intgo _wrap_system_record_free_creplicant_0a35e380574ee825(lsm_system *_swig_go_
 }
 
 
-_gostring_ _wrap_system_id_get_creplicant_0a35e380574ee825(lsm_system *_swig_go_0) {
+_gostring_ _wrap_system_id_get_creplicant(lsm_system *_swig_go_0) {
   lsm_system *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -711,7 +711,7 @@ _gostring_ _wrap_system_id_get_creplicant_0a35e380574ee825(lsm_system *_swig_go_
 }
 
 
-_gostring_ _wrap_system_name_get_creplicant_0a35e380574ee825(lsm_system *_swig_go_0) {
+_gostring_ _wrap_system_name_get_creplicant(lsm_system *_swig_go_0) {
   lsm_system *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -729,7 +729,7 @@ _gostring_ _wrap_system_name_get_creplicant_0a35e380574ee825(lsm_system *_swig_g
 }
 
 
-int _wrap_system_status_get_creplicant_0a35e380574ee825(lsm_system *_swig_go_0) {
+int _wrap_system_status_get_creplicant(lsm_system *_swig_go_0) {
   lsm_system *arg1 = 0 ;
   uint32_t result;
   int _swig_go_result;
@@ -744,7 +744,7 @@ int _wrap_system_status_get_creplicant_0a35e380574ee825(lsm_system *_swig_go_0) 
 }
 
 
-long long _wrap_Capabilities_get_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_system *_swig_go_1, lsm_storage_capabilities **_swig_go_2) {
+long long _wrap_Capabilities_get_creplicant(lsm_connect *_swig_go_0, lsm_system *_swig_go_1, lsm_storage_capabilities **_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   lsm_system *arg2 = 0 ;
   lsm_storage_capabilities **arg3 = 0 ;
@@ -778,7 +778,7 @@ long long _wrap_Capabilities_get_creplicant_0a35e380574ee825(lsm_connect *_swig_
 }
 
 
-intgo _wrap_capability_get_creplicant_0a35e380574ee825(lsm_storage_capabilities *_swig_go_0, intgo _swig_go_1) {
+intgo _wrap_capability_get_creplicant(lsm_storage_capabilities *_swig_go_0, intgo _swig_go_1) {
   lsm_storage_capabilities *arg1 = 0 ;
   lsm_capability_type arg2 ;
   lsm_capability_value_type result;
@@ -795,7 +795,7 @@ intgo _wrap_capability_get_creplicant_0a35e380574ee825(lsm_storage_capabilities 
 }
 
 
-intgo _wrap_capability_record_free_creplicant_0a35e380574ee825(lsm_storage_capabilities *_swig_go_0) {
+intgo _wrap_capability_record_free_creplicant(lsm_storage_capabilities *_swig_go_0) {
   lsm_storage_capabilities *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -810,7 +810,7 @@ intgo _wrap_capability_record_free_creplicant_0a35e380574ee825(lsm_storage_capab
 }
 
 
-long long _wrap_pool_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_pool ***_swig_go_3) {
+long long _wrap_pool_list_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_pool ***_swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -872,7 +872,7 @@ long long _wrap_pool_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _
 }
 
 
-long long _wrap_pool_create_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, long long _swig_go_3, lsm_pool **_swig_go_4) {
+long long _wrap_pool_create_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, long long _swig_go_3, lsm_pool **_swig_go_4) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -930,7 +930,7 @@ long long _wrap_pool_create_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0,
 }
 
 
-long long _wrap_pool_delete_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1) {
+long long _wrap_pool_delete_creplicant(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1) {
   lsm_connect *arg1 = 0 ;
   lsm_pool *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -960,7 +960,7 @@ long long _wrap_pool_delete_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0,
 }
 
 
-intgo _wrap_pool_record_free_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+intgo _wrap_pool_record_free_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -975,7 +975,7 @@ intgo _wrap_pool_record_free_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
 }
 
 
-_gostring_ _wrap_pool_id_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+_gostring_ _wrap_pool_id_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -993,7 +993,7 @@ _gostring_ _wrap_pool_id_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
 }
 
 
-_gostring_ _wrap_pool_name_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+_gostring_ _wrap_pool_name_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1011,7 +1011,7 @@ _gostring_ _wrap_pool_name_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0)
 }
 
 
-_gostring_ _wrap_pool_system_id_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+_gostring_ _wrap_pool_system_id_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1029,7 +1029,7 @@ _gostring_ _wrap_pool_system_id_get_creplicant_0a35e380574ee825(lsm_pool *_swig_
 }
 
 
-long long _wrap_pool_total_space_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+long long _wrap_pool_total_space_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1044,7 +1044,7 @@ long long _wrap_pool_total_space_get_creplicant_0a35e380574ee825(lsm_pool *_swig
 }
 
 
-long long _wrap_pool_free_space_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+long long _wrap_pool_free_space_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1059,7 +1059,7 @@ long long _wrap_pool_free_space_get_creplicant_0a35e380574ee825(lsm_pool *_swig_
 }
 
 
-long long _wrap_pool_status_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+long long _wrap_pool_status_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1074,7 +1074,7 @@ long long _wrap_pool_status_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0
 }
 
 
-_gostring_ _wrap_pool_status_info_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+_gostring_ _wrap_pool_status_info_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1092,7 +1092,7 @@ _gostring_ _wrap_pool_status_info_get_creplicant_0a35e380574ee825(lsm_pool *_swi
 }
 
 
-long long _wrap_pool_element_type_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+long long _wrap_pool_element_type_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1107,7 +1107,7 @@ long long _wrap_pool_element_type_get_creplicant_0a35e380574ee825(lsm_pool *_swi
 }
 
 
-long long _wrap_pool_unsupported_actions_get_creplicant_0a35e380574ee825(lsm_pool *_swig_go_0) {
+long long _wrap_pool_unsupported_actions_get_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1122,7 +1122,7 @@ long long _wrap_pool_unsupported_actions_get_creplicant_0a35e380574ee825(lsm_poo
 }
 
 
-long long _wrap_volume_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_volume ***_swig_go_3) {
+long long _wrap_volume_list_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_volume ***_swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -1184,7 +1184,7 @@ long long _wrap_volume_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0,
 }
 
 
-long long _wrap_volume_create_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1, _gostring_ _swig_go_2, long long _swig_go_3, intgo _swig_go_4, lsm_volume **_swig_go_5, char **_swig_go_6) {
+long long _wrap_volume_create_creplicant(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1, _gostring_ _swig_go_2, long long _swig_go_3, intgo _swig_go_4, lsm_volume **_swig_go_5, char **_swig_go_6) {
   lsm_connect *arg1 = 0 ;
   lsm_pool *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -1244,7 +1244,7 @@ long long _wrap_volume_create_creplicant_0a35e380574ee825(lsm_connect *_swig_go_
 }
 
 
-long long _wrap_volume_resize_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, long long _swig_go_2, lsm_volume **_swig_go_3, char **_swig_go_4) {
+long long _wrap_volume_resize_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, long long _swig_go_2, lsm_volume **_swig_go_3, char **_swig_go_4) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   uint64_t arg3 ;
@@ -1289,7 +1289,7 @@ long long _wrap_volume_resize_creplicant_0a35e380574ee825(lsm_connect *_swig_go_
 }
 
 
-long long _wrap_volume_delete_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, char **_swig_go_2) {
+long long _wrap_volume_delete_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, char **_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   char **arg3 = 0 ;
@@ -1328,7 +1328,7 @@ long long _wrap_volume_delete_creplicant_0a35e380574ee825(lsm_connect *_swig_go_
 }
 
 
-long long _wrap_volume_rename_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, _gostring_ _swig_go_2, lsm_volume **_swig_go_3) {
+long long _wrap_volume_rename_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, _gostring_ _swig_go_2, lsm_volume **_swig_go_3) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -1375,7 +1375,7 @@ long long _wrap_volume_rename_creplicant_0a35e380574ee825(lsm_connect *_swig_go_
 }
 
 
-long long _wrap_volume_enable_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1) {
+long long _wrap_volume_enable_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -1405,7 +1405,7 @@ long long _wrap_volume_enable_creplicant_0a35e380574ee825(lsm_connect *_swig_go_
 }
 
 
-long long _wrap_volume_disable_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1) {
+long long _wrap_volume_disable_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -1435,7 +1435,7 @@ long long _wrap_volume_disable_creplicant_0a35e380574ee825(lsm_connect *_swig_go
 }
 
 
-long long _wrap_volume_child_dependency_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, char *_swig_go_2) {
+long long _wrap_volume_child_dependency_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, char *_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   uint8_t *arg3 = 0 ;
@@ -1469,7 +1469,7 @@ long long _wrap_volume_child_dependency_creplicant_0a35e380574ee825(lsm_connect 
 }
 
 
-long long _wrap_volume_child_dependency_delete_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, char **_swig_go_2) {
+long long _wrap_volume_child_dependency_delete_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, char **_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   char **arg3 = 0 ;
@@ -1508,7 +1508,7 @@ long long _wrap_volume_child_dependency_delete_creplicant_0a35e380574ee825(lsm_c
 }
 
 
-intgo _wrap_volume_record_free_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+intgo _wrap_volume_record_free_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -1523,7 +1523,7 @@ intgo _wrap_volume_record_free_creplicant_0a35e380574ee825(lsm_volume *_swig_go_
 }
 
 
-_gostring_ _wrap_volume_id_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_id_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1541,7 +1541,7 @@ _gostring_ _wrap_volume_id_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_
 }
 
 
-_gostring_ _wrap_volume_name_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_name_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1559,7 +1559,7 @@ _gostring_ _wrap_volume_name_get_creplicant_0a35e380574ee825(lsm_volume *_swig_g
 }
 
 
-_gostring_ _wrap_volume_vpd83_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_vpd83_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1577,7 +1577,7 @@ _gostring_ _wrap_volume_vpd83_get_creplicant_0a35e380574ee825(lsm_volume *_swig_
 }
 
 
-_gostring_ _wrap_volume_system_id_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_system_id_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1595,7 +1595,7 @@ _gostring_ _wrap_volume_system_id_get_creplicant_0a35e380574ee825(lsm_volume *_s
 }
 
 
-_gostring_ _wrap_volume_pool_id_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_pool_id_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1613,7 +1613,7 @@ _gostring_ _wrap_volume_pool_id_get_creplicant_0a35e380574ee825(lsm_volume *_swi
 }
 
 
-long long _wrap_volume_block_size_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+long long _wrap_volume_block_size_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1628,7 +1628,7 @@ long long _wrap_volume_block_size_get_creplicant_0a35e380574ee825(lsm_volume *_s
 }
 
 
-long long _wrap_volume_number_of_blocks_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+long long _wrap_volume_number_of_blocks_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1643,7 +1643,7 @@ long long _wrap_volume_number_of_blocks_get_creplicant_0a35e380574ee825(lsm_volu
 }
 
 
-int _wrap_volume_admin_state_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+int _wrap_volume_admin_state_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint32_t result;
   int _swig_go_result;
@@ -1658,7 +1658,7 @@ int _wrap_volume_admin_state_get_creplicant_0a35e380574ee825(lsm_volume *_swig_g
 }
 
 
-intgo _wrap_volume_provision_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+intgo _wrap_volume_provision_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   lsm_volume_provision_type result;
   intgo _swig_go_result;
@@ -1673,7 +1673,7 @@ intgo _wrap_volume_provision_get_creplicant_0a35e380574ee825(lsm_volume *_swig_g
 }
 
 
-long long _wrap_volume_allocated_bytes_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+long long _wrap_volume_allocated_bytes_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1688,7 +1688,7 @@ long long _wrap_volume_allocated_bytes_get_creplicant_0a35e380574ee825(lsm_volum
 }
 
 
-long long _wrap_volume_exclusive_bytes_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+long long _wrap_volume_exclusive_bytes_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1703,7 +1703,7 @@ long long _wrap_volume_exclusive_bytes_get_creplicant_0a35e380574ee825(lsm_volum
 }
 
 
-int _wrap_volume_depth_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+int _wrap_volume_depth_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint32_t result;
   int _swig_go_result;
@@ -1718,7 +1718,7 @@ int _wrap_volume_depth_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
 }
 
 
-_gostring_ _wrap_volume_parent_id_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_parent_id_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1736,7 +1736,7 @@ _gostring_ _wrap_volume_parent_id_get_creplicant_0a35e380574ee825(lsm_volume *_s
 }
 
 
-long long _wrap_volume_created_ms_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+long long _wrap_volume_created_ms_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -1751,7 +1751,7 @@ long long _wrap_volume_created_ms_get_creplicant_0a35e380574ee825(lsm_volume *_s
 }
 
 
-_gostring_ _wrap_volume_base_path_get_creplicant_0a35e380574ee825(lsm_volume *_swig_go_0) {
+_gostring_ _wrap_volume_base_path_get_creplicant(lsm_volume *_swig_go_0) {
   lsm_volume *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -1769,7 +1769,7 @@ _gostring_ _wrap_volume_base_path_get_creplicant_0a35e380574ee825(lsm_volume *_s
 }
 
 
-lsm_replicate_options *_wrap_replicate_options_alloc_creplicant_0a35e380574ee825() {
+lsm_replicate_options *_wrap_replicate_options_alloc_creplicant() {
   lsm_replicate_options *result = 0 ;
   lsm_replicate_options *_swig_go_result;
   
@@ -1782,7 +1782,7 @@ lsm_replicate_options *_wrap_replicate_options_alloc_creplicant_0a35e380574ee825
 }
 
 
-intgo _wrap_replicate_options_free_creplicant_0a35e380574ee825(lsm_replicate_options *_swig_go_0) {
+intgo _wrap_replicate_options_free_creplicant(lsm_replicate_options *_swig_go_0) {
   lsm_replicate_options *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -1797,7 +1797,7 @@ intgo _wrap_replicate_options_free_creplicant_0a35e380574ee825(lsm_replicate_opt
 }
 
 
-long long _wrap_replicate_options_key_set_creplicant_0a35e380574ee825(lsm_replicate_options *_swig_go_0, _gostring_ _swig_go_1) {
+long long _wrap_replicate_options_key_set_creplicant(lsm_replicate_options *_swig_go_0, _gostring_ _swig_go_1) {
   lsm_replicate_options *arg1 = 0 ;
   char *arg2 = 0 ;
   int result;
@@ -1832,7 +1832,7 @@ long long _wrap_replicate_options_key_set_creplicant_0a35e380574ee825(lsm_replic
 }
 
 
-long long _wrap_replicate_options_interval_set_creplicant_0a35e380574ee825(lsm_replicate_options *_swig_go_0, int _swig_go_1) {
+long long _wrap_replicate_options_interval_set_creplicant(lsm_replicate_options *_swig_go_0, int _swig_go_1) {
   lsm_replicate_options *arg1 = 0 ;
   uint32_t arg2 ;
   int result;
@@ -1856,7 +1856,7 @@ long long _wrap_replicate_options_interval_set_creplicant_0a35e380574ee825(lsm_r
 }
 
 
-long long _wrap_replicate_options_rate_limit_set_creplicant_0a35e380574ee825(lsm_replicate_options *_swig_go_0, long long _swig_go_1) {
+long long _wrap_replicate_options_rate_limit_set_creplicant(lsm_replicate_options *_swig_go_0, long long _swig_go_1) {
   lsm_replicate_options *arg1 = 0 ;
   uint64_t arg2 ;
   int result;
@@ -1880,7 +1880,7 @@ long long _wrap_replicate_options_rate_limit_set_creplicant_0a35e380574ee825(lsm
 }
 
 
-long long _wrap_replicate_options_verify_set_creplicant_0a35e380574ee825(lsm_replicate_options *_swig_go_0, intgo _swig_go_1) {
+long long _wrap_replicate_options_verify_set_creplicant(lsm_replicate_options *_swig_go_0, intgo _swig_go_1) {
   lsm_replicate_options *arg1 = 0 ;
   lsm_verify_mode arg2 ;
   int result;
@@ -1904,7 +1904,7 @@ long long _wrap_replicate_options_verify_set_creplicant_0a35e380574ee825(lsm_rep
 }
 
 
-long long _wrap_replicate_options_on_target_error_set_creplicant_0a35e380574ee825(lsm_replicate_options *_swig_go_0, intgo _swig_go_1) {
+long long _wrap_replicate_options_on_target_error_set_creplicant(lsm_replicate_options *_swig_go_0, intgo _swig_go_1) {
   lsm_replicate_options *arg1 = 0 ;
   lsm_target_error_policy arg2 ;
   int result;
@@ -1928,7 +1928,7 @@ long long _wrap_replicate_options_on_target_error_set_creplicant_0a35e380574ee82
 }
 
 
-long long _wrap_volume_replicate_with_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1, intgo _swig_go_2, lsm_volume *_swig_go_3, _gostring_ _swig_go_4, lsm_replicate_options *_swig_go_5, lsm_volume **_swig_go_6, char **_swig_go_7) {
+long long _wrap_volume_replicate_with_creplicant(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1, intgo _swig_go_2, lsm_volume *_swig_go_3, _gostring_ _swig_go_4, lsm_replicate_options *_swig_go_5, lsm_volume **_swig_go_6, char **_swig_go_7) {
   lsm_connect *arg1 = 0 ;
   lsm_pool *arg2 = 0 ;
   lsm_replication_type arg3 ;
@@ -1994,7 +1994,7 @@ long long _wrap_volume_replicate_with_creplicant_0a35e380574ee825(lsm_connect *_
 }
 
 
-long long _wrap_volume_replicate_range_block_size_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_system *_swig_go_1, int *_swig_go_2) {
+long long _wrap_volume_replicate_range_block_size_creplicant(lsm_connect *_swig_go_0, lsm_system *_swig_go_1, int *_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   lsm_system *arg2 = 0 ;
   uint32_t *arg3 = 0 ;
@@ -2028,7 +2028,7 @@ long long _wrap_volume_replicate_range_block_size_creplicant_0a35e380574ee825(ls
 }
 
 
-long long _wrap_job_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_job ***_swig_go_3) {
+long long _wrap_job_list_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_job ***_swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -2090,7 +2090,7 @@ long long _wrap_job_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _g
 }
 
 
-long long _wrap_job_get_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, lsm_job **_swig_go_2) {
+long long _wrap_job_get_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, lsm_job **_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_job **arg3 = 0 ;
@@ -2133,7 +2133,7 @@ long long _wrap_job_get_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _go
 }
 
 
-long long _wrap_job_volume_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, lsm_volume ***_swig_go_2) {
+long long _wrap_job_volume_list_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, lsm_volume ***_swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_volume ***arg3 = (lsm_volume ***)0 ;
@@ -2182,7 +2182,7 @@ long long _wrap_job_volume_list_creplicant_0a35e380574ee825(lsm_connect *_swig_g
 }
 
 
-long long _wrap_job_cancel_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
+long long _wrap_job_cancel_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -2221,7 +2221,7 @@ long long _wrap_job_cancel_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, 
 }
 
 
-long long _wrap_job_pause_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
+long long _wrap_job_pause_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -2260,7 +2260,7 @@ long long _wrap_job_pause_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _
 }
 
 
-long long _wrap_job_resume_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
+long long _wrap_job_resume_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -2299,7 +2299,7 @@ long long _wrap_job_resume_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, 
 }
 
 
-long long _wrap_job_rate_limit_set_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
+long long _wrap_job_rate_limit_set_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   uint64_t arg3 ;
@@ -2340,7 +2340,7 @@ long long _wrap_job_rate_limit_set_creplicant_0a35e380574ee825(lsm_connect *_swi
 }
 
 
-intgo _wrap_job_record_free_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+intgo _wrap_job_record_free_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -2355,7 +2355,7 @@ intgo _wrap_job_record_free_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
 }
 
 
-_gostring_ _wrap_job_id_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+_gostring_ _wrap_job_id_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -2373,7 +2373,7 @@ _gostring_ _wrap_job_id_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
 }
 
 
-_gostring_ _wrap_job_key_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+_gostring_ _wrap_job_key_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -2391,7 +2391,7 @@ _gostring_ _wrap_job_key_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
 }
 
 
-intgo _wrap_job_kind_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+intgo _wrap_job_kind_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   lsm_job_kind result;
   intgo _swig_go_result;
@@ -2406,7 +2406,7 @@ intgo _wrap_job_kind_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
 }
 
 
-intgo _wrap_job_state_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+intgo _wrap_job_state_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   lsm_job_state result;
   intgo _swig_go_result;
@@ -2421,7 +2421,7 @@ intgo _wrap_job_state_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
 }
 
 
-char _wrap_job_percent_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+char _wrap_job_percent_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint8_t result;
   char _swig_go_result;
@@ -2436,7 +2436,7 @@ char _wrap_job_percent_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
 }
 
 
-long long _wrap_job_bytes_total_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_bytes_total_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2451,7 +2451,7 @@ long long _wrap_job_bytes_total_get_creplicant_0a35e380574ee825(lsm_job *_swig_g
 }
 
 
-long long _wrap_job_bytes_done_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_bytes_done_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2466,7 +2466,7 @@ long long _wrap_job_bytes_done_get_creplicant_0a35e380574ee825(lsm_job *_swig_go
 }
 
 
-long long _wrap_job_bytes_copied_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_bytes_copied_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2481,7 +2481,7 @@ long long _wrap_job_bytes_copied_get_creplicant_0a35e380574ee825(lsm_job *_swig_
 }
 
 
-long long _wrap_job_bytes_skipped_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_bytes_skipped_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2496,7 +2496,7 @@ long long _wrap_job_bytes_skipped_get_creplicant_0a35e380574ee825(lsm_job *_swig
 }
 
 
-long long _wrap_job_bytes_per_second_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_bytes_per_second_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2511,7 +2511,7 @@ long long _wrap_job_bytes_per_second_get_creplicant_0a35e380574ee825(lsm_job *_s
 }
 
 
-long long _wrap_job_eta_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_eta_ms_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2526,7 +2526,7 @@ long long _wrap_job_eta_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) 
 }
 
 
-_gostring_ _wrap_job_source_volume_id_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+_gostring_ _wrap_job_source_volume_id_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -2544,7 +2544,7 @@ _gostring_ _wrap_job_source_volume_id_get_creplicant_0a35e380574ee825(lsm_job *_
 }
 
 
-_gostring_ _wrap_job_target_volume_id_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+_gostring_ _wrap_job_target_volume_id_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -2562,7 +2562,7 @@ _gostring_ _wrap_job_target_volume_id_get_creplicant_0a35e380574ee825(lsm_job *_
 }
 
 
-intgo _wrap_job_error_number_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+intgo _wrap_job_error_number_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   lsm_error_number result;
   intgo _swig_go_result;
@@ -2577,7 +2577,7 @@ intgo _wrap_job_error_number_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0
 }
 
 
-_gostring_ _wrap_job_error_message_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+_gostring_ _wrap_job_error_message_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -2595,7 +2595,7 @@ _gostring_ _wrap_job_error_message_get_creplicant_0a35e380574ee825(lsm_job *_swi
 }
 
 
-long long _wrap_job_created_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_created_ms_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2610,7 +2610,7 @@ long long _wrap_job_created_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go
 }
 
 
-long long _wrap_job_started_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_started_ms_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2625,7 +2625,7 @@ long long _wrap_job_started_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go
 }
 
 
-long long _wrap_job_finished_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_go_0) {
+long long _wrap_job_finished_ms_get_creplicant(lsm_job *_swig_go_0) {
   lsm_job *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2640,7 +2640,7 @@ long long _wrap_job_finished_ms_get_creplicant_0a35e380574ee825(lsm_job *_swig_g
 }
 
 
-long long _wrap_event_queue_open_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_event_queue **_swig_go_1) {
+long long _wrap_event_queue_open_creplicant(lsm_connect *_swig_go_0, lsm_event_queue **_swig_go_1) {
   lsm_connect *arg1 = 0 ;
   lsm_event_queue **arg2 = 0 ;
   lsm_flag arg3 ;
@@ -2670,7 +2670,7 @@ long long _wrap_event_queue_open_creplicant_0a35e380574ee825(lsm_connect *_swig_
 }
 
 
-long long _wrap_event_queue_close_creplicant_0a35e380574ee825(lsm_event_queue *_swig_go_0) {
+long long _wrap_event_queue_close_creplicant(lsm_event_queue *_swig_go_0) {
   lsm_event_queue *arg1 = 0 ;
   int result;
   long long _swig_go_result;
@@ -2692,7 +2692,7 @@ long long _wrap_event_queue_close_creplicant_0a35e380574ee825(lsm_event_queue *_
 }
 
 
-long long _wrap_event_queue_fd_get_creplicant_0a35e380574ee825(lsm_event_queue *_swig_go_0, int *_swig_go_1) {
+long long _wrap_event_queue_fd_get_creplicant(lsm_event_queue *_swig_go_0, int *_swig_go_1) {
   lsm_event_queue *arg1 = 0 ;
   int *arg2 = 0 ;
   int result;
@@ -2718,7 +2718,7 @@ long long _wrap_event_queue_fd_get_creplicant_0a35e380574ee825(lsm_event_queue *
 }
 
 
-long long _wrap_event_next_creplicant_0a35e380574ee825(lsm_event_queue *_swig_go_0, lsm_event **_swig_go_1) {
+long long _wrap_event_next_creplicant(lsm_event_queue *_swig_go_0, lsm_event **_swig_go_1) {
   lsm_event_queue *arg1 = 0 ;
   lsm_event **arg2 = 0 ;
   int result;
@@ -2744,7 +2744,7 @@ long long _wrap_event_next_creplicant_0a35e380574ee825(lsm_event_queue *_swig_go
 }
 
 
-intgo _wrap_event_record_free_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+intgo _wrap_event_record_free_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -2759,7 +2759,7 @@ intgo _wrap_event_record_free_creplicant_0a35e380574ee825(lsm_event *_swig_go_0)
 }
 
 
-intgo _wrap_event_kind_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+intgo _wrap_event_kind_get_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   lsm_event_kind result;
   intgo _swig_go_result;
@@ -2774,7 +2774,7 @@ intgo _wrap_event_kind_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
 }
 
 
-long long _wrap_event_sequence_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+long long _wrap_event_sequence_get_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2789,7 +2789,7 @@ long long _wrap_event_sequence_get_creplicant_0a35e380574ee825(lsm_event *_swig_
 }
 
 
-long long _wrap_event_time_ms_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+long long _wrap_event_time_ms_get_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -2804,7 +2804,7 @@ long long _wrap_event_time_ms_get_creplicant_0a35e380574ee825(lsm_event *_swig_g
 }
 
 
-_gostring_ _wrap_event_object_id_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+_gostring_ _wrap_event_object_id_get_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -2822,7 +2822,7 @@ _gostring_ _wrap_event_object_id_get_creplicant_0a35e380574ee825(lsm_event *_swi
 }
 
 
-intgo _wrap_event_old_state_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+intgo _wrap_event_old_state_get_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -2837,7 +2837,7 @@ intgo _wrap_event_old_state_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_
 }
 
 
-intgo _wrap_event_new_state_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_0) {
+intgo _wrap_event_new_state_get_creplicant(lsm_event *_swig_go_0) {
   lsm_event *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -2852,7 +2852,7 @@ intgo _wrap_event_new_state_get_creplicant_0a35e380574ee825(lsm_event *_swig_go_
 }
 
 
-long long _wrap_job_forget_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
+long long _wrap_job_forget_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -2891,7 +2891,7 @@ long long _wrap_job_forget_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, 
 }
 
 
-long long _wrap_replication_list_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_replication ***_swig_go_3, long long _swig_go_4) {
+long long _wrap_replication_list_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, _gostring_ _swig_go_2, lsm_replication ***_swig_go_3, long long _swig_go_4) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char *arg3 = 0 ;
@@ -2951,7 +2951,7 @@ long long _wrap_replication_list_creplicant_0a35e380574ee825(lsm_connect *_swig_
 }
 
 
-long long _wrap_replication_get_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, lsm_replication **_swig_go_2, long long _swig_go_3) {
+long long _wrap_replication_get_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, lsm_replication **_swig_go_2, long long _swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_replication **arg3 = 0 ;
@@ -2992,7 +2992,7 @@ long long _wrap_replication_get_creplicant_0a35e380574ee825(lsm_connect *_swig_g
 }
 
 
-long long _wrap_replication_sync_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, char **_swig_go_2, long long _swig_go_3) {
+long long _wrap_replication_sync_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, char **_swig_go_2, long long _swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char **arg3 = 0 ;
@@ -3038,7 +3038,7 @@ long long _wrap_replication_sync_creplicant_0a35e380574ee825(lsm_connect *_swig_
 }
 
 
-long long _wrap_replication_pause_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
+long long _wrap_replication_pause_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -3075,7 +3075,7 @@ long long _wrap_replication_pause_creplicant_0a35e380574ee825(lsm_connect *_swig
 }
 
 
-long long _wrap_replication_resume_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
+long long _wrap_replication_resume_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -3112,7 +3112,7 @@ long long _wrap_replication_resume_creplicant_0a35e380574ee825(lsm_connect *_swi
 }
 
 
-long long _wrap_replication_interval_set_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, int _swig_go_2, long long _swig_go_3) {
+long long _wrap_replication_interval_set_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, int _swig_go_2, long long _swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   uint32_t arg3 ;
@@ -3151,7 +3151,7 @@ long long _wrap_replication_interval_set_creplicant_0a35e380574ee825(lsm_connect
 }
 
 
-long long _wrap_replication_promote_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, char **_swig_go_2, long long _swig_go_3) {
+long long _wrap_replication_promote_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, char **_swig_go_2, long long _swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char **arg3 = 0 ;
@@ -3197,7 +3197,7 @@ long long _wrap_replication_promote_creplicant_0a35e380574ee825(lsm_connect *_sw
 }
 
 
-long long _wrap_replication_reverse_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, char **_swig_go_2, long long _swig_go_3) {
+long long _wrap_replication_reverse_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, char **_swig_go_2, long long _swig_go_3) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   char **arg3 = 0 ;
@@ -3243,7 +3243,7 @@ long long _wrap_replication_reverse_creplicant_0a35e380574ee825(lsm_connect *_sw
 }
 
 
-long long _wrap_replication_break_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
+long long _wrap_replication_break_creplicant(lsm_connect *_swig_go_0, _gostring_ _swig_go_1, long long _swig_go_2) {
   lsm_connect *arg1 = 0 ;
   char *arg2 = 0 ;
   lsm_flag arg3 ;
@@ -3280,7 +3280,7 @@ long long _wrap_replication_break_creplicant_0a35e380574ee825(lsm_connect *_swig
 }
 
 
-intgo _wrap_replication_record_free_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+intgo _wrap_replication_record_free_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   int result;
   intgo _swig_go_result;
@@ -3295,7 +3295,7 @@ intgo _wrap_replication_record_free_creplicant_0a35e380574ee825(lsm_replication 
 }
 
 
-_gostring_ _wrap_replication_id_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_id_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3313,7 +3313,7 @@ _gostring_ _wrap_replication_id_get_creplicant_0a35e380574ee825(lsm_replication 
 }
 
 
-intgo _wrap_replication_type_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+intgo _wrap_replication_type_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   lsm_replication_type result;
   intgo _swig_go_result;
@@ -3328,7 +3328,7 @@ intgo _wrap_replication_type_get_creplicant_0a35e380574ee825(lsm_replication *_s
 }
 
 
-intgo _wrap_replication_state_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+intgo _wrap_replication_state_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   lsm_replication_state result;
   intgo _swig_go_result;
@@ -3343,7 +3343,7 @@ intgo _wrap_replication_state_get_creplicant_0a35e380574ee825(lsm_replication *_
 }
 
 
-_gostring_ _wrap_replication_source_volume_id_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_source_volume_id_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3361,7 +3361,7 @@ _gostring_ _wrap_replication_source_volume_id_get_creplicant_0a35e380574ee825(ls
 }
 
 
-_gostring_ _wrap_replication_target_volume_id_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_target_volume_id_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3379,7 +3379,7 @@ _gostring_ _wrap_replication_target_volume_id_get_creplicant_0a35e380574ee825(ls
 }
 
 
-_gostring_ _wrap_replication_group_id_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_group_id_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3397,7 +3397,7 @@ _gostring_ _wrap_replication_group_id_get_creplicant_0a35e380574ee825(lsm_replic
 }
 
 
-_gostring_ _wrap_replication_generation_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_generation_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3415,7 +3415,7 @@ _gostring_ _wrap_replication_generation_get_creplicant_0a35e380574ee825(lsm_repl
 }
 
 
-long long _wrap_replication_lag_bytes_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+long long _wrap_replication_lag_bytes_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -3430,7 +3430,7 @@ long long _wrap_replication_lag_bytes_get_creplicant_0a35e380574ee825(lsm_replic
 }
 
 
-long long _wrap_replication_lag_ms_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+long long _wrap_replication_lag_ms_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -3445,7 +3445,7 @@ long long _wrap_replication_lag_ms_get_creplicant_0a35e380574ee825(lsm_replicati
 }
 
 
-long long _wrap_replication_last_sync_ms_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+long long _wrap_replication_last_sync_ms_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -3460,7 +3460,7 @@ long long _wrap_replication_last_sync_ms_get_creplicant_0a35e380574ee825(lsm_rep
 }
 
 
-long long _wrap_replication_last_sync_bytes_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+long long _wrap_replication_last_sync_bytes_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -3475,7 +3475,7 @@ long long _wrap_replication_last_sync_bytes_get_creplicant_0a35e380574ee825(lsm_
 }
 
 
-long long _wrap_replication_last_sync_duration_ms_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+long long _wrap_replication_last_sync_duration_ms_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   uint64_t result;
   long long _swig_go_result;
@@ -3490,7 +3490,7 @@ long long _wrap_replication_last_sync_duration_ms_get_creplicant_0a35e380574ee82
 }
 
 
-int _wrap_replication_interval_ms_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+int _wrap_replication_interval_ms_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   uint32_t result;
   int _swig_go_result;
@@ -3505,7 +3505,7 @@ int _wrap_replication_interval_ms_get_creplicant_0a35e380574ee825(lsm_replicatio
 }
 
 
-_gostring_ _wrap_replication_job_id_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_job_id_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3523,7 +3523,7 @@ _gostring_ _wrap_replication_job_id_get_creplicant_0a35e380574ee825(lsm_replicat
 }
 
 
-_gostring_ _wrap_replication_diverged_volume_id_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_diverged_volume_id_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3541,7 +3541,7 @@ _gostring_ _wrap_replication_diverged_volume_id_get_creplicant_0a35e380574ee825(
 }
 
 
-intgo _wrap_replication_error_number_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+intgo _wrap_replication_error_number_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   lsm_error_number result;
   intgo _swig_go_result;
@@ -3556,7 +3556,7 @@ intgo _wrap_replication_error_number_get_creplicant_0a35e380574ee825(lsm_replica
 }
 
 
-_gostring_ _wrap_replication_error_message_get_creplicant_0a35e380574ee825(lsm_replication *_swig_go_0) {
+_gostring_ _wrap_replication_error_message_get_creplicant(lsm_replication *_swig_go_0) {
   lsm_replication *arg1 = 0 ;
   char *result = 0 ;
   _gostring_ _swig_go_result;
@@ -3574,7 +3574,7 @@ _gostring_ _wrap_replication_error_message_get_creplicant_0a35e380574ee825(lsm_r
 }
 
 
-long long _wrap_volume_io_open_creplicant_0a35e380574ee825(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, lsm_volume_io **_swig_go_2, long long _swig_go_3) {
+long long _wrap_volume_io_open_creplicant(lsm_connect *_swig_go_0, lsm_volume *_swig_go_1, lsm_volume_io **_swig_go_2, long long _swig_go_3) {
   lsm_connect *arg1 = 0 ;
   lsm_volume *arg2 = 0 ;
   lsm_volume_io **arg3 = 0 ;
@@ -3606,7 +3606,7 @@ long long _wrap_volume_io_open_creplicant_0a35e380574ee825(lsm_connect *_swig_go
 }
 
 
-long long _wrap_volume_io_close_creplicant_0a35e380574ee825(lsm_volume_io *_swig_go_0, long long _swig_go_1) {
+long long _wrap_volume_io_close_creplicant(lsm_volume_io *_swig_go_0, long long _swig_go_1) {
   lsm_volume_io *arg1 = 0 ;
   lsm_flag arg2 ;
   int result;
@@ -3630,7 +3630,7 @@ long long _wrap_volume_io_close_creplicant_0a35e380574ee825(lsm_volume_io *_swig
 }
 
 
-long long _wrap_volume_io_write_zeroes_creplicant_0a35e380574ee825(lsm_volume_io *_swig_go_0, long long _swig_go_1, long long _swig_go_2, long long _swig_go_3) {
+long long _wrap_volume_io_write_zeroes_creplicant(lsm_volume_io *_swig_go_0, long long _swig_go_1, long long _swig_go_2, long long _swig_go_3) {
   lsm_volume_io *arg1 = 0 ;
   uint64_t arg2 ;
   uint64_t arg3 ;
@@ -3658,7 +3658,7 @@ long long _wrap_volume_io_write_zeroes_creplicant_0a35e380574ee825(lsm_volume_io
 }
 
 
-long long _wrap_volume_io_discard_creplicant_0a35e380574ee825(lsm_volume_io *_swig_go_0, long long _swig_go_1, long long _swig_go_2, long long _swig_go_3) {
+long long _wrap_volume_io_discard_creplicant(lsm_volume_io *_swig_go_0, long long _swig_go_1, long long _swig_go_2, long long _swig_go_3) {
   lsm_volume_io *arg1 = 0 ;
   uint64_t arg2 ;
   uint64_t arg3 ;
@@ -3686,7 +3686,7 @@ long long _wrap_volume_io_discard_creplicant_0a35e380574ee825(lsm_volume_io *_sw
 }
 
 
-long long _wrap_volume_io_flush_creplicant_0a35e380574ee825(lsm_volume_io *_swig_go_0, long long _swig_go_1) {
+long long _wrap_volume_io_flush_creplicant(lsm_volume_io *_swig_go_0, long long _swig_go_1) {
   lsm_volume_io *arg1 = 0 ;
   lsm_flag arg2 ;
   int result;
