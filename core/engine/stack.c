@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who holds a cluster is asked a word at a time: 64 clusters are looked up with one load in each
+ * layer, so depth costs little, and runs of one owner become one system call.
+ *
+ * Writing to the top, a cluster is in one of two states. *Held*: written in place, no lock. *Not
+ * held*: the writer locks the clusters that it touches (of one word), looks again, writes whole
+ * clusters (the ends completed from below), and then sets the bits. Bits are set after the data, so
+ * a reader without a lock sees either the old cluster below or the new one here.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack.h"
+#include "../util/error.h"
+
+#define WORD_CLUSTERS 64u
+#define WORD_SIZE ((uint64_t)WORD_CLUSTERS << CLUSTER_SHIFT)
+#define CLUSTER_MASK (CLUSTER_SIZE - 1ull)
+#define DIRECT_MIN (64u << 10)     /* a smaller piece is not worth a cache look-up */
+#define ZERO_PIECE_WORDS 1024u     /* 256 MiB under lock at once */
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int blame(struct layer **culprit, struct layer *layer, int error)
+{
+    if (error && culprit)
+        *culprit = layer;
+    return error;
+}
+
+/* --- making and closing ---------------------------------------------------------------------- */
+
+static struct stack *stack_alloc(uint32_t depth)
+{
+    struct stack *stack = malloc(sizeof *stack + depth * sizeof stack->layers[0]);
+    if (stack)
+        stack->depth = 0;
+    else
+        error_no_memory();
+    return stack;
+}
+
+struct stack *stack_open(struct layer *top, uint64_t size)
+{
+    uint32_t depth = 0;
+    for (struct layer *layer = top; layer; layer = layer->below)
+        depth++;
+    struct stack *stack = stack_alloc(depth);
+    for (struct layer *layer = top; stack && layer; layer = layer->below) {
+        if (layer_open(layer, size) != LSM_ERR_OK) {
+            stack_close(stack);
+            return NULL;
+        }
+        stack->layers[stack->depth++] = layer;
+        if (layer->below && layer->below_limit < size)
+            size = layer->below_limit;
+    }
+    return stack;
+}
+
+struct stack *stack_on_top(const struct stack *stack, struct layer *top, uint64_t size)
+{
+    struct stack *taller = stack_alloc(stack->depth + 1);
+    if (!taller)
+        return NULL;
+    if (layer_open(top, size) != LSM_ERR_OK) {
+        free(taller);
+        return NULL;
+    }
+    taller->layers[0] = top;
+    memcpy(taller->layers + 1, stack->layers, stack->depth * sizeof stack->layers[0]);
+    taller->depth = stack->depth + 1;
+    return taller;
+}
+
+void stack_free(struct stack *stack)
+{
+    free(stack);
+}
+
+void stack_close(struct stack *stack)
+{
+    for (uint32_t i = 0; stack && i < stack->depth; i++)
+        layer_close(stack->layers[i]);
+    free(stack);
+}
+
+/* --- who holds what -------------------------------------------------------------------------- */
+
+/* The bits from the lowest one of `mask` on that are set without a gap. */
+static uint64_t first_run(uint64_t mask)
+{
+    uint64_t low = mask & -mask;
+    return mask & ~(mask + low);
+}
+
+/* Bits of this word below `limit` bytes. */
+static uint64_t below_limit(uint64_t word, uint64_t limit)
+{
+    uint64_t clusters = limit >> CLUSTER_SHIFT, first = word * WORD_CLUSTERS;
+    if (clusters <= first)
+        return 0;
+    return clusters - first >= WORD_CLUSTERS ? UINT64_MAX : (1ull << (clusters - first)) - 1;
+}
+
+/* Of the clusters `wanted` (not 0) of a word: who owns the lowest, and which run it begins. */
+static struct layer *word_owner(const struct stack *stack, uint32_t from, uint64_t word,
+                                uint64_t wanted, uint64_t *run)
+{
+    uint64_t low = wanted & -wanted;
+    for (uint32_t i = from; i < stack->depth; i++) {
+        struct layer *layer = stack->layers[i];
+        if (i > 0) {
+            uint64_t shown = below_limit(word, stack->layers[i - 1]->below_limit);
+            if (!(shown & low)) {
+                *run = first_run(wanted & ~shown);
+                return NULL;
+            }
+            wanted &= shown;
+        }
+        uint64_t held = layer->map ? map_word(layer->map, word) & wanted : wanted;
+        if (held & low) {
+            *run = first_run(held);
+            return layer;
+        }
+        wanted &= ~held;
+    }
+    *run = low; /* not reached: a base holds everything */
+    return NULL;
+}
+
+struct layer *stack_owner(const struct stack *stack, uint32_t from, uint64_t offset, uint64_t end,
+                          uint64_t *until)
+{
+    if (stack->depth == 1) {
+        *until = end;
+        return stack->layers[0];
+    }
+    uint64_t word = offset / WORD_SIZE, run;
+    unsigned bit = (unsigned)((offset >> CLUSTER_SHIFT) % WORD_CLUSTERS);
+    struct layer *owner = word_owner(stack, from, word, UINT64_MAX << bit, &run);
+    unsigned last = 63u - (unsigned)__builtin_clzll(run);
+    while (last == 63 && (word + 1) * WORD_SIZE < end) { /* it may go on in the next word */
+        word++;
+        last = 63;
+        if (word_owner(stack, from, word, UINT64_MAX, &run) != owner) {
+            *until = word * WORD_SIZE;
+            return owner;
+        }
+        last = 63u - (unsigned)__builtin_clzll(run);
+    }
+    *until = min(end, word * WORD_SIZE + ((uint64_t)(last + 1) << CLUSTER_SHIFT));
+    return owner;
+}
+
+int stack_next_data(const struct stack *stack, uint64_t offset, uint64_t end, uint64_t *data,
+                    uint64_t *data_end)
+{
+    while (offset < end) {
+        uint64_t until;
+        struct layer *owner = stack_owner(stack, 0, offset, end, &until);
+        int error = owner ? layer_next_data(owner, offset, until, data) : 0;
+        if (error)
+            return error;
+        if (owner && *data < until)
+            return layer_next_hole(owner, *data, until, data_end);
+        offset = until;
+    }
+    *data = *data_end = end;
+    return 0;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+typedef int reader(struct layer *layer, void *buf, uint64_t count, uint64_t offset);
+
+static int read_with(reader *read_layer, const struct stack *stack, uint32_t from, void *buf,
+                     uint64_t count, uint64_t offset, struct layer **culprit)
+{
+    uint64_t end = offset + count;
+    while (offset < end) {
+        uint64_t until;
+        struct layer *owner = stack_owner(stack, from, offset, end, &until);
+        uint64_t n = until - offset;
+        if (!owner) {
+            memset(buf, 0, n);
+        } else {
+            int error = read_layer(owner, buf, n, offset);
+            if (error)
+                return blame(culprit, owner, error);
+        }
+        buf = (char *)buf + n;
+        offset = until;
+    }
+    return 0;
+}
+
+int stack_read(const struct stack *stack, void *buf, uint64_t count, uint64_t offset,
+               struct layer **culprit)
+{
+    return read_with(layer_read, stack, 0, buf, count, offset, culprit);
+}
+
+/* What is in the page cache is read from there, the rest past it. */
+static int read_uncached(struct layer *layer, void *buf, uint64_t count, uint64_t offset)
+{
+    if (count < DIRECT_MIN || layer_cached(layer, count, offset) >= count / 2)
+        return layer_read(layer, buf, count, offset);
+    return layer_read_direct(layer, buf, count, offset);
+}
+
+int stack_read_direct(const struct stack *stack, void *buf, uint64_t count, uint64_t offset,
+                      struct layer **culprit)
+{
+    return read_with(read_uncached, stack, 0, buf, count, offset, culprit);
+}
+
+/* --- locks on clusters ----------------------------------------------------------------------- */
+
+struct cluster_lock {
+    uint64_t word, clusters;
+    struct cluster_lock *next;
+};
+
+void cluster_locks_init(struct cluster_locks *locks)
+{
+    for (int i = 0; i < CLUSTER_STRIPES; i++) {
+        pthread_mutex_init(&locks->stripes[i].lock, NULL);
+        pthread_cond_init(&locks->stripes[i].freed, NULL);
+        locks->stripes[i].taken = NULL;
+    }
+}
+
+void cluster_locks_finish(struct cluster_locks *locks)
+{
+    for (int i = 0; i < CLUSTER_STRIPES; i++) {
+        pthread_mutex_destroy(&locks->stripes[i].lock);
+        pthread_cond_destroy(&locks->stripes[i].freed);
+    }
+}
+
+static bool taken(const struct cluster_stripe *stripe, const struct cluster_lock *wanted)
+{
+    for (const struct cluster_lock *other = stripe->taken; other; other = other->next)
+        if (other->word == wanted->word && (other->clusters & wanted->clusters))
+            return true;
+    return false;
+}
+
+static void lock_clusters(struct cluster_locks *locks, struct cluster_lock *mine)
+{
+    struct cluster_stripe *stripe = &locks->stripes[mine->word % CLUSTER_STRIPES];
+    pthread_mutex_lock(&stripe->lock);
+    while (taken(stripe, mine))
+        pthread_cond_wait(&stripe->freed, &stripe->lock);
+    mine->next = stripe->taken;
+    stripe->taken = mine;
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+static void unlock_clusters(struct cluster_locks *locks, struct cluster_lock *mine)
+{
+    struct cluster_stripe *stripe = &locks->stripes[mine->word % CLUSTER_STRIPES];
+    pthread_mutex_lock(&stripe->lock);
+    struct cluster_lock **link = &stripe->taken;
+    while (*link != mine)
+        link = &(*link)->next;
+    *link = mine->next;
+    pthread_cond_broadcast(&stripe->freed);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+/* The clusters of `word` that [offset, end) touches. */
+static uint64_t touched(uint64_t word, uint64_t offset, uint64_t end)
+{
+    uint64_t start = word * WORD_SIZE, mask = UINT64_MAX;
+    if (offset > start)
+        mask &= UINT64_MAX << ((offset - start) >> CLUSTER_SHIFT);
+    if (end < start + WORD_SIZE)
+        mask &= UINT64_MAX >> (63 - ((end - 1 - start) >> CLUSTER_SHIFT));
+    return mask;
+}
+
+/* How far from `offset` on the top holds every cluster, or (held = false, within one word) none. */
+static uint64_t same_until(const struct map *map, uint64_t offset, uint64_t end, bool *held)
+{
+    uint64_t word = offset / WORD_SIZE;
+    unsigned bit = (unsigned)((offset >> CLUSTER_SHIFT) % WORD_CLUSTERS);
+    uint64_t bits = map_word(map, word);
+    *held = bits >> bit & 1;
+    uint64_t run = first_run((*held ? bits : ~bits) & (UINT64_MAX << bit));
+    unsigned last = 63u - (unsigned)__builtin_clzll(run);
+    while (*held && last == 63 && (word + 1) * WORD_SIZE < end) {
+        bits = map_word(map, ++word);
+        if (!(bits & 1))
+            return word * WORD_SIZE;
+        last = 63u - (unsigned)__builtin_clzll(first_run(bits));
+    }
+    return min(end, word * WORD_SIZE + ((uint64_t)(last + 1) << CLUSTER_SHIFT));
+}
+
+/* One cluster of which [offset, offset + count) is new and the rest comes from below. */
+static int write_partial(const struct stack *stack, const void *buf, uint64_t count,
+                         uint64_t offset, struct layer **culprit)
+{
+    _Alignas(CLUSTER_SIZE) char cluster[CLUSTER_SIZE];
+    uint64_t start = offset & ~CLUSTER_MASK;
+    int error = read_with(layer_read, stack, 1, cluster, CLUSTER_SIZE, start, culprit);
+    if (error)
+        return error;
+    memcpy(cluster + (offset - start), buf, count);
+    return blame(culprit, stack->layers[0],
+                 layer_write(stack->layers[0], cluster, CLUSTER_SIZE, start));
+}
+
+/* Whole clusters of the top are filled by [offset, end), which touches none that it holds. */
+static int write_absent(const struct stack *stack, const char *buf, uint64_t offset, uint64_t end,
+                        struct layer **culprit)
+{
+    struct layer *top = stack->layers[0];
+    if (offset & CLUSTER_MASK) {
+        uint64_t n = min(CLUSTER_SIZE - (offset & CLUSTER_MASK), end - offset);
+        int error = write_partial(stack, buf, n, offset, culprit);
+        if (error)
+            return error;
+        buf += n;
+        offset += n;
+    }
+    uint64_t whole = (end & ~CLUSTER_MASK) > offset ? (end & ~CLUSTER_MASK) - offset : 0;
+    if (whole) {
+        int error = layer_write(top, buf, whole, offset);
+        if (error)
+            return blame(culprit, top, error);
+    }
+    buf += whole;
+    offset += whole;
+    return offset < end ? write_partial(stack, buf, end - offset, offset, culprit) : 0;
+}
+
+/* Clusters of one word that the top did not hold when it was looked at. *done is false when
+ * another writer came first: the caller looks again. */
+static int write_locked(const struct stack *stack, struct cluster_locks *locks, const char *buf,
+                        uint64_t offset, uint64_t end, bool *done, struct layer **culprit)
+{
+    struct layer *top = stack->layers[0];
+    uint64_t word = offset / WORD_SIZE, first = offset >> CLUSTER_SHIFT;
+    uint64_t count = ((end - 1) >> CLUSTER_SHIFT) - first + 1;
+    int error = blame(culprit, top, map_reserve(top->map, first, count));
+    if (error)
+        return error;
+    struct cluster_lock mine = {.word = word, .clusters = touched(word, offset, end)};
+    lock_clusters(locks, &mine);
+    *done = !(map_word(top->map, word) & mine.clusters);
+    if (*done && (error = write_absent(stack, buf, offset, end, culprit)) == 0)
+        map_set(top->map, first, count);
+    unlock_clusters(locks, &mine);
+    return error;
+}
+
+int stack_write(const struct stack *stack, struct cluster_locks *locks, const void *buf,
+                uint64_t count, uint64_t offset, struct layer **culprit)
+{
+    struct layer *top = stack->layers[0];
+    if (!top->map)
+        return blame(culprit, top, layer_write(top, buf, count, offset));
+    const char *from = buf;
+    uint64_t end = offset + count;
+    while (offset < end) {
+        bool held, done = true;
+        uint64_t until = same_until(top->map, offset, end, &held);
+        int error = held ? blame(culprit, top, layer_write(top, from, until - offset, offset))
+                         : write_locked(stack, locks, from, offset, until, &done, culprit);
+        if (error)
+            return error;
+        if (!done)
+            continue;
+        from += until - offset;
+        offset = until;
+    }
+    return 0;
+}
+
+/* Whole clusters, of at most ZERO_PIECE_WORDS words. The locks are taken in rising order, and
+ * writers hold but one, so nobody waits in a circle. */
+static int zero_clusters(const struct stack *stack, struct cluster_locks *locks, uint64_t offset,
+                         uint64_t end)
+{
+    struct layer *top = stack->layers[0];
+    uint64_t first = offset / WORD_SIZE, last = (end - 1) / WORD_SIZE;
+    struct cluster_lock *mine = calloc(last - first + 1, sizeof *mine);
+    if (!mine)
+        return ENOMEM;
+    uint64_t cluster = offset >> CLUSTER_SHIFT, count = (end - offset) >> CLUSTER_SHIFT;
+    int error = map_reserve(top->map, cluster, count);
+    for (uint64_t word = first; !error && word <= last; word++) {
+        mine[word - first] =
+            (struct cluster_lock){.word = word, .clusters = touched(word, offset, end)};
+        lock_clusters(locks, &mine[word - first]);
+    }
+    if (!error) {
+        error = layer_zero(top, end - offset, offset);
+        if (!error)
+            map_set(top->map, cluster, count);
+        for (uint64_t word = first; word <= last; word++)
+            unlock_clusters(locks, &mine[word - first]);
+    }
+    free(mine);
+    return error;
+}
+
+int stack_zero(const struct stack *stack, struct cluster_locks *locks, uint64_t count,
+               uint64_t offset, struct layer **culprit)
+{
+    static const char zeros[CLUSTER_SIZE];
+    struct layer *top = stack->layers[0];
+    if (!top->map)
+        return blame(culprit, top, layer_zero(top, count, offset));
+    uint64_t end = offset + count;
+    while (offset < end) {
+        uint64_t n, part = CLUSTER_SIZE - (offset & CLUSTER_MASK);
+        int error;
+        if (part < CLUSTER_SIZE || end - offset < CLUSTER_SIZE) {
+            n = min(part, end - offset);
+            error = stack_write(stack, locks, zeros, n, offset, culprit);
+        } else {
+            uint64_t piece = ZERO_PIECE_WORDS * WORD_SIZE - offset % WORD_SIZE;
+            n = min(piece, (end & ~CLUSTER_MASK) - offset);
+            error = blame(culprit, top, zero_clusters(stack, locks, offset, offset + n));
+        }
+        if (error)
+            return error;
+        offset += n;
+    }
+    return 0;
+}
