@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One connection in WAL mode, synchronous=FULL, exclusive, so there is no -shm file and a commit is
+ * one sync of the WAL. The WAL is grown once, ahead of use, so that a commit's sync has no new
+ * blocks to account for; checkpoints are made when somebody has the time (catalog_checkpoint).
+ *
+ * Statements are prepared once and kept. A pool is made in one transaction, at whose end its
+ * application id stands in the header: a database without it is one whose making was interrupted.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "vfs.h"
+#include "../job/store.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "../util/error.h"
+
+#define APPLICATION_ID 0x52504c43 /* "RPLC" */
+#define VERSION 1
+#define WAL_GROWN_BYTES (1 << 20)
+#define CHECKPOINT_PAGES 512
+
+#define STRINGIFY(x) #x
+#define TEXT_OF(x) STRINGIFY(x)
+
+static const char schema[] =
+#include "schema.sql.h"
+    ;
+
+enum statement {
+    LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_STAND, LAYER_REMOVE,
+    VOLUME_ADD, VOLUME_REMOVE, VOLUME_NAME, VOLUME_SIZE, VOLUME_ADMIN, VOLUME_TOP, VOLUME_PARENT,
+    VOLUME_READY, TAG_SET, TAG_REMOVE, HOLD_ADD, HOLD_REMOVE, BEGIN, COMMIT, ROLLBACK,
+    STATEMENTS
+};
+
+static const char *const texts[STATEMENTS] = {
+    [LAYER_ADD] = "INSERT INTO layer (guid, state, below, below_limit, is_full)"
+                  " VALUES (?, ?, nullif(?, 0), ?, ?)",
+    [LAYER_ADOPT] = "UPDATE layer SET state = 1, below = ?2, below_limit = ?3, is_full = ?4"
+                    " WHERE row = ?1",
+    [LAYER_FREEZE] = "UPDATE layer SET state = 2, generation = ?2 WHERE row = ?1",
+    [LAYER_STAND] = "UPDATE layer SET below = nullif(?2, 0), below_limit = ?3 WHERE row = ?1",
+    [LAYER_REMOVE] = "DELETE FROM layer WHERE row = ?",
+    [VOLUME_ADD] = "INSERT INTO volume (id, name, size, provision, admin_state, top, parent,"
+                   " is_ready, key, request, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [VOLUME_REMOVE] = "DELETE FROM volume WHERE id = ?",
+    [VOLUME_NAME] = "UPDATE volume SET name = ?2 WHERE id = ?1",
+    [VOLUME_SIZE] = "UPDATE volume SET size = ?2 WHERE id = ?1",
+    [VOLUME_ADMIN] = "UPDATE volume SET admin_state = ?2 WHERE id = ?1",
+    [VOLUME_TOP] = "UPDATE volume SET top = ?2 WHERE id = ?1",
+    [VOLUME_PARENT] = "UPDATE volume SET parent = ?2 WHERE id = ?1",
+    [VOLUME_READY] = "UPDATE volume SET is_ready = 1 WHERE id = ?1",
+    [TAG_SET] = "INSERT OR REPLACE INTO tag (volume, key, value) VALUES (?, ?, ?)",
+    [TAG_REMOVE] = "DELETE FROM tag WHERE volume = ? AND key = ?",
+    [HOLD_ADD] = "INSERT INTO hold (job, pool, layer) VALUES (?, ?, ?)",
+    [HOLD_REMOVE] = "DELETE FROM hold WHERE job = ?",
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+};
+
+struct catalog {
+    sqlite3 *db;
+    char *path;
+    pthread_mutex_t lock; /* held from begin to the transaction's end */
+    sqlite3_stmt *statements[STATEMENTS];
+    atomic_int wal_pages;
+    bool read_only;
+};
+
+/* --- errors ---------------------------------------------------------------------------------- */
+
+static int failed(struct catalog *catalog, const char *verb)
+{
+    int code = sqlite3_errcode(catalog->db), sys_errno = sqlite3_system_errno(catalog->db);
+    const char *why = sqlite3_errmsg(catalog->db), *path = catalog->path;
+    switch (code & 0xff) {
+    case SQLITE_NOMEM:
+        return error_no_memory();
+    case SQLITE_FULL:
+        error_set(LSM_ERR_NOT_ENOUGH_SPACE, path, "no space to %s the catalog %s", verb, path);
+        error_hint("free some space on the pool's file system");
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        error_set(LSM_ERR_DAMAGED, path, "the catalog %s is damaged: %s", path, why);
+        error_hint("bring pool.db back from a backup; the layers' files were left as they are");
+        break;
+    case SQLITE_BUSY:
+        error_set(LSM_ERR_BUSY, path, "the catalog %s is locked by another program", path);
+        error_hint("close the database tool that has it open");
+        error_retryable();
+        break;
+    case SQLITE_READONLY:
+        error_set(LSM_ERR_READ_ONLY, path, "the catalog %s cannot be written", path);
+        break;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        error_set_errno(LSM_ERR_IO, sys_errno ? sys_errno : EIO, path, "cannot %s the catalog %s",
+                        verb, path);
+        break;
+    default:
+        error_set(LSM_ERR_LIB_BUG, path, "cannot %s the catalog %s: %s", verb, path, why);
+    }
+    return error_pending();
+}
+
+/* --- statements ------------------------------------------------------------------------------ */
+
+static int prepared(struct catalog *catalog, enum statement which, sqlite3_stmt **statement)
+{
+    sqlite3_stmt **kept = &catalog->statements[which];
+    if (!*kept && sqlite3_prepare_v3(catalog->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, kept,
+                                     NULL) != SQLITE_OK)
+        return failed(catalog, "read");
+    *statement = *kept;
+    return LSM_ERR_OK;
+}
+
+/* Runs a statement; `types` has a letter for each value: i an int64_t, t a text or NULL. */
+static int run(struct catalog *catalog, enum statement which, const char *types, ...)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = prepared(catalog, which, &statement);
+    if (code != LSM_ERR_OK)
+        return code;
+    va_list values;
+    va_start(values, types);
+    for (int i = 0; types[i]; i++) {
+        if (types[i] == 'i')
+            sqlite3_bind_int64(statement, i + 1, va_arg(values, int64_t));
+        else
+            sqlite3_bind_text(statement, i + 1, va_arg(values, const char *), -1, SQLITE_STATIC);
+    }
+    va_end(values);
+    if (sqlite3_step(statement) != SQLITE_DONE)
+        code = failed(catalog, "write");
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return code;
+}
+
+static int execute(struct catalog *catalog, const char *sql)
+{
+    return sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) == SQLITE_OK ? LSM_ERR_OK
+                                                                          : failed(catalog, "open");
+}
+
+/* Every row of a query to a callback that reads it. */
+static int each(struct catalog *catalog, const char *sql,
+                int (*read_row)(sqlite3_stmt *, void *), void *argument)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(catalog->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return failed(catalog, "read");
+    int code = LSM_ERR_OK, step;
+    while (code == LSM_ERR_OK && (step = sqlite3_step(statement)) == SQLITE_ROW)
+        code = read_row(statement, argument);
+    if (code == LSM_ERR_OK && step != SQLITE_DONE)
+        code = failed(catalog, "read");
+    sqlite3_finalize(statement);
+    return code;
+}
+
+static int read_number(sqlite3_stmt *row, void *number)
+{
+    *(int64_t *)number = sqlite3_column_int64(row, 0);
+    return LSM_ERR_OK;
+}
+
+static int number(struct catalog *catalog, const char *sql, int64_t *value)
+{
+    *value = 0;
+    return each(catalog, sql, read_number, value);
+}
+
+/* --- transactions ---------------------------------------------------------------------------- */
+
+int catalog_begin(struct catalog *catalog)
+{
+    pthread_mutex_lock(&catalog->lock);
+    int code = run(catalog, BEGIN, "");
+    if (code != LSM_ERR_OK)
+        pthread_mutex_unlock(&catalog->lock);
+    return code;
+}
+
+void catalog_rollback(struct catalog *catalog)
+{
+    struct _lsm_error *why = error_take(); /* of what made us roll back */
+    if (!sqlite3_get_autocommit(catalog->db))
+        run(catalog, ROLLBACK, "");
+    error_restore(why);
+    pthread_mutex_unlock(&catalog->lock);
+}
+
+int catalog_commit(struct catalog *catalog)
+{
+    int code = run(catalog, COMMIT, "");
+    if (code == LSM_ERR_OK)
+        pthread_mutex_unlock(&catalog->lock);
+    else
+        catalog_rollback(catalog);
+    return code;
+}
+
+int catalog_end(struct catalog *catalog, int code)
+{
+    if (code == LSM_ERR_OK)
+        return catalog_commit(catalog);
+    catalog_rollback(catalog);
+    return code;
+}
+
+sqlite3 *catalog_database(struct catalog *catalog)
+{
+    return catalog->db;
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    atomic_store(&((struct catalog *)argument)->wal_pages, pages);
+    return SQLITE_OK;
+}
+
+static int make(struct catalog *catalog, const struct pool_row *pool)
+{
+    autofree char *insert = NULL;
+    if (asprintf(&insert,
+                 "INSERT INTO pool (id, limit_bytes, created_ms) VALUES ('%s', %lld, %lld)",
+                 pool->id, (long long)pool->limit_bytes, (long long)pool->created_ms) < 0)
+        return error_no_memory();
+    int code = catalog_begin(catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = execute(catalog, schema);
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, job_store_schema);
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, insert);
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "PRAGMA user_version = " TEXT_OF(VERSION));
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "PRAGMA application_id = " TEXT_OF(APPLICATION_ID));
+    return catalog_end(catalog, code);
+}
+
+static int check(struct catalog *catalog, const struct pool_row *fresh)
+{
+    int64_t application, version, tables;
+    int code = number(catalog, "PRAGMA application_id", &application);
+    if (code == LSM_ERR_OK)
+        code = number(catalog, "PRAGMA user_version", &version);
+    if (code == LSM_ERR_OK)
+        code = number(catalog, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (application == 0 && version == 0 && tables == 0 && fresh && !catalog->read_only)
+        return make(catalog, fresh);
+    if (application != APPLICATION_ID)
+        return error_set(LSM_ERR_DAMAGED, catalog->path,
+                         "%s is a database, but not a pool's catalog", catalog->path);
+    if (version > VERSION) {
+        error_set(LSM_ERR_NO_SUPPORT, catalog->path,
+                  "the catalog %s has version %lld, and this library knows versions up to %d",
+                  catalog->path, (long long)version, VERSION);
+        error_hint("open the pool with the newer replicant that made it");
+        return LSM_ERR_NO_SUPPORT;
+    }
+    if (version < 1)
+        return error_set(LSM_ERR_DAMAGED, catalog->path, "the catalog %s has the version %lld",
+                         catalog->path, (long long)version);
+    return LSM_ERR_OK;
+}
+
+/* One large transaction whose pages are then dropped: the WAL keeps its blocks. A full disk is no
+ * reason to refuse the pool. */
+static void grow_wal(struct catalog *catalog)
+{
+    if (catalog_begin(catalog) != LSM_ERR_OK) {
+        error_clear();
+        return;
+    }
+    int code = execute(catalog, "CREATE TABLE IF NOT EXISTS room (bytes BLOB)");
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "INSERT INTO room VALUES (zeroblob(" TEXT_OF(WAL_GROWN_BYTES) "))");
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "DROP TABLE room");
+    if (catalog_end(catalog, code) == LSM_ERR_OK)
+        catalog_checkpoint(catalog);
+    error_clear();
+}
+
+static bool wal_is_empty(const char *path)
+{
+    struct stat st;
+    autofree char *wal = NULL;
+    return asprintf(&wal, "%s-wal", path) >= 0 && (vfs->stat(wal, &st) < 0 || st.st_size == 0);
+}
+
+static int open_database(struct catalog *catalog, bool create)
+{
+    if (vfs_sqlite_register() != SQLITE_OK)
+        return error_set(LSM_ERR_LIB_BUG, catalog->path, "SQLite has no file system to stand on");
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    if (sqlite3_open_v2(catalog->path, &catalog->db, flags | (create ? SQLITE_OPEN_CREATE : 0),
+                        "replicant") != SQLITE_OK)
+        return catalog->db ? failed(catalog, "open") : error_no_memory();
+    sqlite3_extended_result_codes(catalog->db, 1);
+    catalog->read_only = sqlite3_db_readonly(catalog->db, "main") == 1;
+    return LSM_ERR_OK;
+}
+
+/* Without its WAL a catalog misses its last commits, and a WAL cannot be read in where nothing can
+ * be written. */
+static int open_read_only(struct catalog *catalog)
+{
+    if (!wal_is_empty(catalog->path)) {
+        error_set(LSM_ERR_READ_ONLY, catalog->path,
+                  "%s lies on a read-only file system and has changes that were not yet put in order",
+                  catalog->path);
+        error_hint("mount the file system for writing once, open the pool, and close it");
+        return LSM_ERR_READ_ONLY;
+    }
+    sqlite3_close(catalog->db);
+    catalog->db = NULL;
+    autofree char *uri = NULL;
+    if (asprintf(&uri, "file:%s?immutable=1", catalog->path) < 0)
+        return error_no_memory();
+    if (sqlite3_open_v2(uri, &catalog->db,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
+                        "replicant") != SQLITE_OK)
+        return failed(catalog, "open");
+    return LSM_ERR_OK;
+}
+
+static int set_up(struct catalog *catalog, const struct pool_row *fresh)
+{
+    int code = open_database(catalog, fresh != NULL);
+    if (code == LSM_ERR_OK && catalog->read_only) {
+        code = open_read_only(catalog);
+        return code == LSM_ERR_OK ? check(catalog, NULL) : code;
+    }
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "PRAGMA locking_mode = EXCLUSIVE;"
+                                "PRAGMA temp_store = MEMORY;"
+                                "PRAGMA foreign_keys = ON;"
+                                "PRAGMA wal_autocheckpoint = 0");
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "PRAGMA journal_mode = WAL");
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, "PRAGMA synchronous = FULL");
+    if (code == LSM_ERR_OK)
+        code = check(catalog, fresh);
+    if (code == LSM_ERR_OK) {
+        sqlite3_wal_hook(catalog->db, note_wal_pages, catalog);
+        grow_wal(catalog);
+    }
+    return code;
+}
+
+int catalog_open(const char *directory, const struct pool_row *fresh, struct catalog **catalog)
+{
+    struct catalog *c = calloc(1, sizeof *c);
+    if (!c || asprintf(&c->path, "%s/pool.db", directory) < 0) {
+        free(c);
+        return error_no_memory();
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    int code = set_up(c, fresh);
+    if (code == LSM_ERR_OK)
+        *catalog = c;
+    else
+        catalog_close(c);
+    return code;
+}
+
+void catalog_close(struct catalog *catalog)
+{
+    if (!catalog)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(catalog->statements[i]);
+    sqlite3_close(catalog->db);
+    pthread_mutex_destroy(&catalog->lock);
+    free(catalog->path);
+    free(catalog);
+}
+
+bool catalog_read_only(const struct catalog *catalog)
+{
+    return catalog->read_only;
+}
+
+bool catalog_checkpoint_due(const struct catalog *catalog)
+{
+    return atomic_load(&catalog->wal_pages) >= CHECKPOINT_PAGES;
+}
+
+int catalog_checkpoint(struct catalog *catalog)
+{
+    LOCKED(&catalog->lock);
+    if (sqlite3_wal_checkpoint_v2(catalog->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
+        SQLITE_OK)
+        return failed(catalog, "put in order");
+    atomic_store(&catalog->wal_pages, 0);
+    return LSM_ERR_OK;
+}
+
+/* --- loading --------------------------------------------------------------------------------- */
+
+/* What each read_* gets: the caller's callback and argument. */
+struct sink {
+    int (*layer)(void *, const struct layer_row *);
+    int (*volume)(void *, const struct volume_row *);
+    int (*tag)(void *, const char *, const char *, const char *);
+    int (*hold)(void *, const struct hold_row *);
+    void *argument;
+    struct catalog *catalog;
+};
+
+static const char *text(sqlite3_stmt *row, int column)
+{
+    return (const char *)sqlite3_column_text(row, column);
+}
+
+static int bad_row(const struct sink *sink, const char *table)
+{
+    return error_set(LSM_ERR_DAMAGED, sink->catalog->path,
+                     "the catalog %s has a row in its table «%s» that makes no sense",
+                     sink->catalog->path, table);
+}
+
+/* An id from a row; false when it is none. */
+static bool id_copy(char id[ID_SIZE], const char *from)
+{
+    if (!from || strlen(from) != ID_SIZE - 1 || strspn(from, "0123456789abcdef") != ID_SIZE - 1)
+        return false;
+    memcpy(id, from, ID_SIZE);
+    return true;
+}
+
+static int read_layer(sqlite3_stmt *row, void *argument)
+{
+    struct sink *sink = argument;
+    struct layer_row layer = {
+        .row = sqlite3_column_int64(row, 0),
+        .state = (enum layer_state)sqlite3_column_int(row, 2),
+        .below = sqlite3_column_int64(row, 3),
+        .below_limit = (uint64_t)sqlite3_column_int64(row, 4),
+        .full = sqlite3_column_int(row, 5),
+    };
+    if (!id_copy(layer.guid, text(row, 1)) || layer.state > LAYER_FROZEN)
+        return bad_row(sink, "layer");
+    return sink->layer(sink->argument, &layer);
+}
+
+int catalog_layers(struct catalog *catalog, int (*row)(void *, const struct layer_row *),
+                   void *argument)
+{
+    struct sink sink = {.layer = row, .argument = argument, .catalog = catalog};
+    return each(catalog,
+                "SELECT row, guid, state, below, below_limit, is_full FROM layer ORDER BY row",
+                read_layer, &sink);
+}
+
+static int read_volume(sqlite3_stmt *row, void *argument)
+{
+    struct sink *sink = argument;
+    struct volume_row volume = {
+        .name = text(row, 1),
+        .size = (uint64_t)sqlite3_column_int64(row, 2),
+        .provision = sqlite3_column_int(row, 3),
+        .admin_state = sqlite3_column_int(row, 4),
+        .top = sqlite3_column_int64(row, 5),
+        .parent = text(row, 6),
+        .ready = sqlite3_column_int(row, 7),
+        .key = text(row, 8),
+        .request = text(row, 9),
+        .created_ms = (uint64_t)sqlite3_column_int64(row, 10),
+    };
+    if (!id_copy(volume.id, text(row, 0)) || !volume.name || volume.size == 0 ||
+        volume.size > INT64_MAX || volume.size % 4096)
+        return bad_row(sink, "volume");
+    return sink->volume(sink->argument, &volume);
+}
+
+int catalog_volumes(struct catalog *catalog, int (*row)(void *, const struct volume_row *),
+                    void *argument)
+{
+    struct sink sink = {.volume = row, .argument = argument, .catalog = catalog};
+    return each(catalog,
+                "SELECT id, name, size, provision, admin_state, top, parent, is_ready, key,"
+                " request, created_ms FROM volume ORDER BY created_ms, id",
+                read_volume, &sink);
+}
+
+static int read_tag(sqlite3_stmt *row, void *argument)
+{
+    struct sink *sink = argument;
+    const char *volume = text(row, 0), *key = text(row, 1), *value = text(row, 2);
+    return volume && key && value ? sink->tag(sink->argument, volume, key, value)
+                                  : bad_row(sink, "tag");
+}
+
+int catalog_tags(struct catalog *catalog,
+                 int (*row)(void *, const char *, const char *, const char *), void *argument)
+{
+    struct sink sink = {.tag = row, .argument = argument, .catalog = catalog};
+    return each(catalog, "SELECT volume, key, value FROM tag", read_tag, &sink);
+}
+
+static int read_hold(sqlite3_stmt *row, void *argument)
+{
+    struct sink *sink = argument;
+    struct hold_row hold = {.layer = sqlite3_column_int64(row, 2)};
+    if (!id_copy(hold.job, text(row, 0)) || !id_copy(hold.pool, text(row, 1)))
+        return bad_row(sink, "hold");
+    return sink->hold(sink->argument, &hold);
+}
+
+int catalog_holds(struct catalog *catalog, int (*row)(void *, const struct hold_row *),
+                  void *argument)
+{
+    struct sink sink = {.hold = row, .argument = argument, .catalog = catalog};
+    return each(catalog, "SELECT job, pool, layer FROM hold", read_hold, &sink);
+}
+
+static int read_pool(sqlite3_stmt *row, void *argument)
+{
+    struct pool_row *pool = argument;
+    pool->limit_bytes = (uint64_t)sqlite3_column_int64(row, 1);
+    pool->created_ms = (uint64_t)sqlite3_column_int64(row, 2);
+    id_copy(pool->id, text(row, 0));
+    return LSM_ERR_OK;
+}
+
+int catalog_pool_get(struct catalog *catalog, struct pool_row *row)
+{
+    *row = (struct pool_row){0};
+    int code = each(catalog, "SELECT id, limit_bytes, created_ms FROM pool", read_pool, row);
+    if (code == LSM_ERR_OK && !row->id[0])
+        code = error_set(LSM_ERR_DAMAGED, catalog->path, "the catalog %s does not say which pool"
+                         " it is of", catalog->path);
+    return code;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+int catalog_layer_add(struct catalog *catalog, struct layer_row *row)
+{
+    int code = run(catalog, LAYER_ADD, "tiiii", row->guid, (int64_t)row->state, row->below,
+                   (int64_t)row->below_limit, (int64_t)row->full);
+    if (code == LSM_ERR_OK)
+        row->row = sqlite3_last_insert_rowid(catalog->db);
+    return code;
+}
+
+int catalog_layer_adopt(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit,
+                        bool full)
+{
+    return run(catalog, LAYER_ADOPT, "iiii", row, below, (int64_t)below_limit, (int64_t)full);
+}
+
+int catalog_layer_freeze(struct catalog *catalog, int64_t row, const char *generation)
+{
+    return run(catalog, LAYER_FREEZE, "it", row, generation);
+}
+
+int catalog_layer_stand(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit)
+{
+    return run(catalog, LAYER_STAND, "iii", row, below, (int64_t)below_limit);
+}
+
+int catalog_layer_remove(struct catalog *catalog, int64_t row)
+{
+    return run(catalog, LAYER_REMOVE, "i", row);
+}
+
+int catalog_volume_add(struct catalog *catalog, const struct volume_row *row)
+{
+    return run(catalog, VOLUME_ADD, "ttiiiititti", row->id, row->name, (int64_t)row->size,
+               (int64_t)row->provision, (int64_t)row->admin_state, row->top, row->parent,
+               (int64_t)row->ready, row->key, row->request, (int64_t)row->created_ms);
+}
+
+int catalog_volume_remove(struct catalog *catalog, const char *id)
+{
+    return run(catalog, VOLUME_REMOVE, "t", id);
+}
+
+int catalog_volume_name_set(struct catalog *catalog, const char *id, const char *name)
+{
+    return run(catalog, VOLUME_NAME, "tt", id, name);
+}
+
+int catalog_volume_size_set(struct catalog *catalog, const char *id, uint64_t size)
+{
+    return run(catalog, VOLUME_SIZE, "ti", id, (int64_t)size);
+}
+
+int catalog_volume_admin_state_set(struct catalog *catalog, const char *id, int state)
+{
+    return run(catalog, VOLUME_ADMIN, "ti", id, (int64_t)state);
+}
+
+int catalog_volume_top_set(struct catalog *catalog, const char *id, int64_t top)
+{
+    return run(catalog, VOLUME_TOP, "ti", id, top);
+}
+
+int catalog_volume_parent_set(struct catalog *catalog, const char *id, const char *parent)
+{
+    return run(catalog, VOLUME_PARENT, "tt", id, parent);
+}
+
+int catalog_volume_ready_set(struct catalog *catalog, const char *id)
+{
+    return run(catalog, VOLUME_READY, "t", id);
+}
+
+int catalog_tag_set(struct catalog *catalog, const char *volume, const char *key, const char *value)
+{
+    return value ? run(catalog, TAG_SET, "ttt", volume, key, value)
+                 : run(catalog, TAG_REMOVE, "tt", volume, key);
+}
+
+int catalog_hold_add(struct catalog *catalog, const char *job, const char *pool, int64_t layer)
+{
+    return run(catalog, HOLD_ADD, "tti", job, pool, layer);
+}
+
+int catalog_hold_remove(struct catalog *catalog, const char *job)
+{
+    return run(catalog, HOLD_REMOVE, "t", job);
+}

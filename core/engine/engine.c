@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The embedded engine as a backend: dir://. Each function takes the root's lock, finds what the
+ * record names, and hands down; what it means stands in the files below.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <replicant/hash.h>
+#include <replicant/string_list.h>
+
+#include "replicate.h"
+#include "root.h"
+#include "volume_io.h"
+#include "../backend.h"
+#include "../util/cleanup.h"
+#include "../util/error.h"
+#include "../util/uri.h"
+
+struct connection {
+    struct root *root;
+};
+
+#define ROOT(b) (((struct connection *)(b))->root)
+
+/* --- connections ----------------------------------------------------------------------------- */
+
+/* Jobs begin to run at once; the root's lock keeps them waiting until the picture is whole. */
+static int load_jobs(struct root *root)
+{
+    LOCKED(&root->lock);
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        code = copy_load_jobs(root->pools[i]);
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        code = copy_drop_holds(root->pools[i]);
+    return code;
+}
+
+static int read_options(const struct uri *uri, bool *direct)
+{
+    lsm_string_list *keys = NULL;
+    int code = lsm_hash_keys(uri->query, &keys);
+    for (uint32_t i = 0; code == LSM_ERR_OK && keys && i < lsm_string_list_size(keys); i++) {
+        const char *key = lsm_string_list_elem_get(keys, i);
+        const char *value = uri_option(uri, key);
+        if (strcmp(key, "cache") == 0 && strcmp(value, "none") == 0)
+            *direct = true;
+        else if (strcmp(key, "cache") != 0 || strcmp(value, "writeback") != 0)
+            code = error_set(LSM_ERR_INVALID_ARGUMENT, uri->text,
+                             "the URI's option «%s=%s» is unknown; there is cache=none and"
+                             " cache=writeback", key, value);
+    }
+    if (keys)
+        lsm_string_list_free(keys);
+    return code;
+}
+
+static int open_root(const struct uri *uri, const char *password, uint32_t timeout_ms, void **b)
+{
+    (void)password;
+    (void)timeout_ms; /* a lock is free or it is not: nothing here waits */
+    bool direct = false;
+    if (uri->path[0] != '/' || uri->server[0] || uri->user[0] || uri->port >= 0) {
+        error_set(LSM_ERR_INVALID_ARGUMENT, uri->text, "the URI «%s» names no directory",
+                  uri->text);
+        error_hint("write dir:///the/directory, with three slashes");
+        return LSM_ERR_INVALID_ARGUMENT;
+    }
+    int code = read_options(uri, &direct);
+    struct connection *connection = code == LSM_ERR_OK ? malloc(sizeof *connection) : NULL;
+    if (code == LSM_ERR_OK)
+        code = connection ? root_open(uri->path, direct, load_jobs, &connection->root)
+                          : error_no_memory();
+    if (code == LSM_ERR_OK)
+        *b = connection;
+    else
+        free(connection);
+    return code;
+}
+
+static void close_root(void *b)
+{
+    root_release(ROOT(b));
+    free(b);
+}
+
+static int plugin_info(void *b, char **description, char **version)
+{
+    (void)b;
+    *description = strdup("replicant's embedded engine");
+    *version = strdup(REPLICANT_VERSION);
+    if (*description && *version)
+        return LSM_ERR_OK;
+    free(*description);
+    free(*version);
+    *description = *version = NULL;
+    return error_no_memory();
+}
+
+/* --- systems and pools ----------------------------------------------------------------------- */
+
+static int system_list(void *b, struct record_list *systems)
+{
+    struct root *root = ROOT(b);
+    lsm_system *record = record_create(&system_type);
+    if (!record)
+        return LSM_ERR_NO_MEMORY;
+    record->status = LSM_SYSTEM_STATUS_OK;
+    if (record_text(&record->id, root->id) == LSM_ERR_OK &&
+        record_text(&record->name, root->path) == LSM_ERR_OK &&
+        record_text(&record->status_info, "") == LSM_ERR_OK)
+        return record_list_append(systems, &system_type, record);
+    record_destroy(&system_type, record);
+    return LSM_ERR_NO_MEMORY;
+}
+
+static bool pool_matches(const struct pool *pool, const char *key, const char *value)
+{
+    if (!key)
+        return true;
+    return strcmp(value, strcmp(key, "id") == 0 ? pool->id : pool->root->id) == 0;
+}
+
+static int pool_list(void *b, const char *key, const char *value, struct record_list *pools)
+{
+    struct root *root = ROOT(b);
+    LOCKED(&root->lock);
+    for (uint32_t i = 0; i < root->pool_count; i++) {
+        if (!pool_matches(root->pools[i], key, value))
+            continue;
+        lsm_pool *record = pool_record(root->pools[i]);
+        int code = record ? record_list_append(pools, &pool_type, record) : LSM_ERR_NO_MEMORY;
+        if (code != LSM_ERR_OK)
+            return code;
+    }
+    return LSM_ERR_OK;
+}
+
+static int find_pool(struct root *root, const lsm_pool *record, struct pool **pool)
+{
+    *pool = record->id ? pool_by_id(root, record->id) : NULL;
+    return *pool ? LSM_ERR_OK
+                 : error_set(LSM_ERR_NOT_FOUND_POOL, record->id,
+                             "there is no pool with the id %s in %s",
+                             record->id ? record->id : "(none)", root->path);
+}
+
+static int pool_create(void *b, const char *name, const char *directory, uint64_t limit_bytes,
+                       lsm_pool **pool)
+{
+    struct root *root = ROOT(b);
+    struct pool *made;
+    LOCKED(&root->lock);
+    int code = root_pool_create(root, name, directory, limit_bytes, &made);
+    if (code != LSM_ERR_OK)
+        return code;
+    *pool = pool_record(made);
+    return *pool ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
+}
+
+static int pool_delete(void *b, const lsm_pool *record)
+{
+    struct root *root = ROOT(b);
+    struct pool *pool;
+    LOCKED(&root->lock);
+    int code = find_pool(root, record, &pool);
+    if (code == LSM_ERR_OK)
+        code = pool_check_writable(pool);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (pool->volumes || pool->holds) {
+        error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, pool->name, "the pool «%s» has %u volume(s)",
+                  pool->name, HASH_COUNT(pool->volumes));
+        error_hint("delete its volumes first");
+        return LSM_ERR_HAS_CHILD_DEPENDENCY;
+    }
+    return root_pool_delete(root, pool);
+}
+
+/* --- volumes --------------------------------------------------------------------------------- */
+
+static bool volume_matches(const struct volume *v, const char *key, const char *value)
+{
+    const char *has = NULL;
+    if (!key)
+        return true;
+    if (strcmp(key, "id") == 0)
+        has = v->id;
+    else if (strcmp(key, "name") == 0)
+        has = v->name;
+    else if (strcmp(key, "pool_id") == 0)
+        has = v->pool->id;
+    else if (strcmp(key, "system_id") == 0)
+        has = v->pool->root->id;
+    else if (strcmp(key, "parent_id") == 0)
+        has = v->parent;
+    return has && has[0] && strcmp(value, has) == 0;
+}
+
+static int append_volume(struct record_list *volumes, struct volume *volume)
+{
+    lsm_volume *record = volume_record(volume);
+    return record ? record_list_append(volumes, &volume_type, record) : LSM_ERR_NO_MEMORY;
+}
+
+static int volume_list(void *b, const char *key, const char *value, struct record_list *volumes)
+{
+    struct root *root = ROOT(b);
+    LOCKED(&root->lock);
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < root->pool_count; i++)
+        for (struct volume *v = root->pools[i]->volumes; v && code == LSM_ERR_OK; v = v->hh.next)
+            if (v->ready && volume_matches(v, key, value))
+                code = append_volume(volumes, v);
+    return code;
+}
+
+static int give_record(struct volume *volume, lsm_volume **record)
+{
+    *record = volume_record(volume);
+    return *record ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
+}
+
+static int create(void *b, const lsm_pool *record, const char *name, uint64_t size_bytes,
+                  lsm_volume_provision_type provision, lsm_volume **volume, char **job)
+{
+    struct root *root = ROOT(b);
+    struct pool *pool;
+    struct volume *made;
+    (void)job;
+    LOCKED(&root->lock);
+    int code = find_pool(root, record, &pool);
+    if (code == LSM_ERR_OK)
+        code = volume_create(pool, name, size_bytes, provision, &made);
+    return code == LSM_ERR_OK ? give_record(made, volume) : code;
+}
+
+static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_volume **resized,
+                  char **job)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    (void)job;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    if (code == LSM_ERR_OK)
+        code = volume_resize(volume, size_bytes);
+    return code == LSM_ERR_OK ? give_record(volume, resized) : code;
+}
+
+static int delete(void *b, const lsm_volume *record, char **job)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    (void)job;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    return code == LSM_ERR_OK ? volume_delete(volume) : code;
+}
+
+static int rename_volume(void *b, const lsm_volume *record, const char *name, lsm_volume **renamed)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    if (code == LSM_ERR_OK)
+        code = volume_rename(volume, name);
+    return code == LSM_ERR_OK ? give_record(volume, renamed) : code;
+}
+
+static int admin_state_set(void *b, const lsm_volume *record, uint32_t state)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    return code == LSM_ERR_OK ? volume_admin_state_set(volume, state) : code;
+}
+
+static int tag_set(void *b, const lsm_volume *record, const char *key, const char *value)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    return code == LSM_ERR_OK ? volume_tag_set(volume, key, value) : code;
+}
+
+static int child_dependency(void *b, const lsm_volume *record, bool *yes)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    if (code == LSM_ERR_OK)
+        *yes = volume->clones || volume->readers;
+    return code;
+}
+
+/* --- replication ----------------------------------------------------------------------------- */
+
+static int volume_replicate(void *b, const struct replicate_request *request,
+                            struct record_list *made, char **job)
+{
+    return replicate(ROOT(b), request, made, job);
+}
+
+static int range_block_size(void *b, const lsm_system *system, uint32_t *bytes)
+{
+    (void)b;
+    (void)system;
+    *bytes = BLOCK_SIZE;
+    return LSM_ERR_OK;
+}
+
+/* --- jobs and events ------------------------------------------------------------------------- */
+
+static int list_jobs(void *b, const char *key, const char *value, struct record_list *jobs)
+{
+    return job_list(ROOT(b)->runner, key, value, jobs);
+}
+
+static int get_job(void *b, const char *id, lsm_job **job)
+{
+    return job_get(ROOT(b)->runner, id, job);
+}
+
+static int wait_for_job(void *b, const char *id, uint32_t timeout_ms, lsm_job **job)
+{
+    return job_wait(ROOT(b)->runner, id, timeout_ms, job);
+}
+
+static int job_volumes(void *b, const char *id, struct record_list *volumes)
+{
+    struct root *root = ROOT(b);
+    char target[ID_SIZE];
+    LOCKED(&root->lock);
+    int code = job_target(root->runner, id, target);
+    struct volume *volume = code == LSM_ERR_OK && target[0] ? volume_find(root, target) : NULL;
+    return volume && volume->ready ? append_volume(volumes, volume) : code;
+}
+
+static int cancel_job(void *b, const char *id)
+{
+    return job_cancel(ROOT(b)->runner, id);
+}
+
+static int pause_job(void *b, const char *id)
+{
+    return job_pause(ROOT(b)->runner, id);
+}
+
+static int resume_job(void *b, const char *id)
+{
+    return job_resume(ROOT(b)->runner, id);
+}
+
+static int limit_job(void *b, const char *id, uint64_t bytes_per_s)
+{
+    return job_rate_limit_set(ROOT(b)->runner, id, bytes_per_s);
+}
+
+static int forget_job(void *b, const char *id)
+{
+    return job_forget(ROOT(b)->runner, id);
+}
+
+static int subscribe(void *b, struct event_queue *queue)
+{
+    event_hub_add(ROOT(b)->hub, queue);
+    return LSM_ERR_OK;
+}
+
+static void unsubscribe(void *b, struct event_queue *queue)
+{
+    event_hub_remove(ROOT(b)->hub, queue);
+}
+
+/* --- I/O ------------------------------------------------------------------------------------- */
+
+static int io_open(void *b, const lsm_volume *record, lsm_flag flags, void **io)
+{
+    struct volume_io *opened;
+    int code = volume_io_open(ROOT(b), record->id, flags, &opened);
+    if (code == LSM_ERR_OK)
+        *io = opened;
+    return code;
+}
+
+static int io_close(void *io)
+{
+    return volume_io_close(io);
+}
+
+static uint64_t io_size(void *io)
+{
+    return volume_io_size(io);
+}
+
+static int io_pread(void *io, void *buf, uint64_t count, uint64_t offset)
+{
+    return volume_io_pread(io, buf, count, offset);
+}
+
+static int io_pwrite(void *io, const void *buf, uint64_t count, uint64_t offset, lsm_flag flags)
+{
+    return volume_io_pwrite(io, buf, count, offset, flags);
+}
+
+static int io_zero(void *io, uint64_t count, uint64_t offset)
+{
+    return volume_io_zero(io, count, offset);
+}
+
+static int io_flush(void *io)
+{
+    return volume_io_flush(io);
+}
+
+static int io_extents(void *io, uint64_t count, uint64_t offset, lsm_extent **extents, uint32_t *n)
+{
+    return volume_io_extents(io, count, offset, extents, n);
+}
+
+const struct backend_ops engine_ops = {
+    .scheme = "dir",
+    .description = "the embedded engine: pools in a directory",
+    .replicate_types = 1u << LSM_VOLUME_REPLICATE_CLONE | 1u << LSM_VOLUME_REPLICATE_COPY,
+    .open = open_root,
+    .close = close_root,
+    .plugin_info = plugin_info,
+    .system_list = system_list,
+    .pool_list = pool_list,
+    .pool_create = pool_create,
+    .pool_delete = pool_delete,
+    .volume_list = volume_list,
+    .volume_create = create,
+    .volume_resize = resize,
+    .volume_delete = delete,
+    .volume_rename = rename_volume,
+    .volume_admin_state_set = admin_state_set,
+    .volume_tag_set = tag_set,
+    .volume_child_dependency = child_dependency,
+    .volume_replicate = volume_replicate,
+    .replicate_range_block_size = range_block_size,
+    .job_list = list_jobs,
+    .job_get = get_job,
+    .job_wait = wait_for_job,
+    .job_volume_list = job_volumes,
+    .job_cancel = cancel_job,
+    .job_pause = pause_job,
+    .job_resume = resume_job,
+    .job_rate_limit_set = limit_job,
+    .job_free = forget_job,
+    .event_subscribe = subscribe,
+    .event_unsubscribe = unsubscribe,
+    .io_open = io_open,
+    .io_close = io_close,
+    .io_size = io_size,
+    .io_pread = io_pread,
+    .io_pwrite = io_pwrite,
+    .io_write_zeroes = io_zero,
+    .io_discard = io_zero,
+    .io_flush = io_flush,
+    .io_extents = io_extents,
+};

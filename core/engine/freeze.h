@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Freezing a volume: its top becomes a frozen layer, the name of that instant is a generation, and
+ * the volume goes on in a new, empty top. Everything that replicates begins with this.
+ *
+ *     freeze_prepare()     flushed, writes wait, a spare layer stands ready
+ *     freeze_record()      its rows, in the caller's transaction
+ *     freeze_done() or freeze_undo()    by how the transaction ended; writes go on
+ *
+ * A top that holds nothing is not frozen: the layer below it is that instant already.
+ */
+#ifndef REPLICANT_ENGINE_FREEZE_H
+#define REPLICANT_ENGINE_FREEZE_H
+
+#include "volume.h"
+
+struct freeze {
+    struct volume *volume;
+    struct layer *instant;  /* the frozen layer that shows the volume as it was */
+    struct layer *new_top;  /* NULL: the old one, which is empty, stays */
+    struct stack *stack;    /* the one with the new top, when the volume is open */
+    char generation[ID_SIZE];
+};
+
+/* With the root's lock, from here to done or undo. Errors are set, and then nothing is held. */
+int freeze_prepare(struct freeze *freeze, struct volume *volume);
+int freeze_record(const struct freeze *freeze);
+void freeze_done(struct freeze *freeze);
+void freeze_undo(struct freeze *freeze); /* keeps the thread's error */
+
+#endif

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Opening a pool: its lock, its catalog, the picture of its rows, and a sweep of layer files that no
+ * row names (what a crash leaves between making files and committing their rows).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool.h"
+#include "upkeep.h"
+#include "vfs.h"
+#include "volume.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "../util/error.h"
+#include "../util/guid.h"
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static int join(char **path, const char *directory, const char *name)
+{
+    if (asprintf(path, "%s/%s", directory, name) >= 0)
+        return LSM_ERR_OK;
+    *path = NULL;
+    return error_no_memory();
+}
+
+static int lock_pool(struct pool *pool)
+{
+    autofree char *path = NULL;
+    if (join(&path, pool->path, "lock") != LSM_ERR_OK)
+        return LSM_ERR_NO_MEMORY;
+    int error = vfs_open(path, O_RDWR | O_CREAT, &pool->lock_fd);
+    bool exclusive = !error;
+    if (error == EROFS)
+        error = vfs_open(path, O_RDONLY, &pool->lock_fd);
+    if (!error)
+        error = vfs_lock(pool->lock_fd, exclusive);
+    if (error == EAGAIN) {
+        error_set(LSM_ERR_BUSY, pool->path, "the pool %s is in use through another root",
+                  pool->path);
+        error_hint("close the other program, or take the pool out of one of the two roots");
+        error_retryable();
+        return LSM_ERR_BUSY;
+    }
+    return error ? error_set_errno(error == EACCES ? LSM_ERR_PERMISSION_DENIED : LSM_ERR_IO, error,
+                                   path, "cannot lock the pool %s", pool->path)
+                 : LSM_ERR_OK;
+}
+
+static int make_layers_directory(struct pool *pool)
+{
+    if (vfs->mkdir(pool->home.directory, 0700) == 0 || errno == EEXIST || errno == EROFS)
+        return LSM_ERR_OK;
+    return error_set_errno(errno == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, errno,
+                           pool->home.directory, "cannot make the directory %s",
+                           pool->home.directory);
+}
+
+static int enter_layer(void *argument, const struct layer_row *row)
+{
+    struct pool *pool = argument;
+    struct layer *layer = layer_alloc(&pool->home, row->guid);
+    if (!layer)
+        return error_no_memory();
+    layer->row = row->row;
+    layer->below_limit = row->below_limit;
+    layer->frozen = row->state == LAYER_FROZEN;
+    layer->full = row->full;
+    /* A dead owner may have left writes in the page cache: only a flush makes them durable. */
+    layer->dirty = layer->touched = row->state == LAYER_WRITABLE;
+    if (pool_layer_enter(pool, layer) != LSM_ERR_OK) {
+        layer_free(layer);
+        return LSM_ERR_NO_MEMORY;
+    }
+    if (row->below) {
+        layer->below = pool_layer(pool, row->below);
+        if (layer->below)
+            layer->below->uses++;
+        else
+            return error_set(LSM_ERR_DAMAGED, pool->path,
+                             "the layer %s of the pool %s stands on one that has no row", row->guid,
+                             pool->path);
+    }
+    if (row->state == LAYER_SPARE && pool->spare_count < sizeof pool->spares / sizeof *pool->spares)
+        pool->spares[pool->spare_count++] = layer;
+    return LSM_ERR_OK;
+}
+
+static int enter_hold(void *argument, const struct hold_row *row)
+{
+    struct pool *pool = argument;
+    struct layer *layer = pool_layer(pool, row->layer);
+    struct hold *hold = layer ? calloc(1, sizeof *hold) : NULL;
+    if (!layer)
+        return error_set(LSM_ERR_DAMAGED, pool->path,
+                         "a hold in the pool %s names a layer that has no row", pool->path);
+    if (!hold)
+        return error_no_memory();
+    memcpy(hold->job, row->job, ID_SIZE);
+    memcpy(hold->pool, row->pool, ID_SIZE);
+    hold->layer = layer;
+    pool_hold_enter(pool, hold);
+    return LSM_ERR_OK;
+}
+
+static int load(struct pool *pool)
+{
+    struct pool_row row;
+    int code = catalog_pool_get(pool->catalog, &row);
+    if (code != LSM_ERR_OK)
+        return code;
+    memcpy(pool->id, row.id, ID_SIZE);
+    pool->limit = row.limit_bytes;
+    code = catalog_layers(pool->catalog, enter_layer, pool);
+    if (code == LSM_ERR_OK)
+        code = catalog_volumes(pool->catalog, volume_load, pool);
+    if (code == LSM_ERR_OK)
+        code = catalog_tags(pool->catalog, volume_load_tag, pool);
+    if (code == LSM_ERR_OK)
+        code = catalog_holds(pool->catalog, enter_hold, pool);
+    return code;
+}
+
+static bool has_row(const struct pool *pool, const char *guid)
+{
+    for (const struct layer_entry *e = pool->layers; e; e = e->hh.next)
+        if (strcmp(e->layer->guid, guid) == 0)
+            return true;
+    return false;
+}
+
+/* Only what is named as we name files is ours to remove. */
+static void sweep(struct pool *pool)
+{
+    DIR *directory = opendir(pool->home.directory);
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory)) != NULL) {
+        char guid[ID_SIZE] = "";
+        const char *suffix = strchr(entry->d_name, '.');
+        if (!suffix || suffix - entry->d_name != ID_SIZE - 1 ||
+            (strcmp(suffix, ".raw") != 0 && strcmp(suffix, ".map") != 0))
+            continue;
+        memcpy(guid, entry->d_name, ID_SIZE - 1);
+        if (guid_is(guid) && !has_row(pool, guid))
+            pool_files_drop(pool, guid);
+    }
+    if (directory)
+        closedir(directory);
+}
+
+static int set_up(struct pool *pool, const struct pool_row *fresh)
+{
+    struct stat st;
+    if (vfs->stat(pool->path, &st) < 0)
+        return error_set_errno(LSM_ERR_IO, errno, pool->path, "cannot open the pool %s",
+                               pool->path);
+    pool->dev = st.st_dev;
+    pool->ino = st.st_ino;
+    int code = lock_pool(pool);
+    if (code == LSM_ERR_OK)
+        code = make_layers_directory(pool);
+    if (code == LSM_ERR_OK)
+        code = catalog_open(pool->path, fresh, &pool->catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    pool->read_only = pool->home.read_only = catalog_read_only(pool->catalog);
+    code = load(pool);
+    if (code == LSM_ERR_OK && !pool->read_only)
+        sweep(pool);
+    return code;
+}
+
+int pool_open(struct root *root, const char *name, const struct pool_row *fresh, struct pool **pool)
+{
+    struct pool *p = calloc(1, sizeof *p);
+    if (!p)
+        return error_no_memory();
+    p->root = root;
+    p->lock_fd = -1;
+    p->home.cache = root->cache;
+    p->home.direct = root->direct;
+    p->name = strdup(name);
+    int code = p->name ? join(&p->path, root->path, name) : error_no_memory();
+    if (code == LSM_ERR_OK)
+        code = join(&p->home.directory, p->path, "layers");
+    if (code == LSM_ERR_OK)
+        code = set_up(p, fresh);
+    if (code == LSM_ERR_OK)
+        *pool = p;
+    else
+        pool_close(p);
+    return code;
+}
+
+static void free_layers(struct pool *pool)
+{
+    struct layer_entry *entry, *next;
+    HASH_ITER(hh, pool->layers, entry, next) {
+        HASH_DEL(pool->layers, entry);
+        layer_free(entry->layer);
+        free(entry);
+    }
+}
+
+void pool_close(struct pool *pool)
+{
+    if (!pool)
+        return;
+    struct volume *volume, *next;
+    HASH_ITER(hh, pool->volumes, volume, next) {
+        HASH_DEL(pool->volumes, volume);
+        volume_free(volume);
+    }
+    free_layers(pool);
+    for (struct hold *hold = pool->holds, *after; hold; hold = after) {
+        after = hold->next;
+        free(hold);
+    }
+    catalog_close(pool->catalog);
+    vfs_close(&pool->lock_fd);
+    free(pool->dead);
+    free(pool->unreserved);
+    free(pool->home.directory);
+    free(pool->path);
+    free(pool->name);
+    free(pool);
+}
+
+/* --- finding --------------------------------------------------------------------------------- */
+
+struct pool *pool_by_id(struct root *root, const char *id)
+{
+    for (uint32_t i = 0; i < root->pool_count; i++)
+        if (strcmp(root->pools[i]->id, id) == 0)
+            return root->pools[i];
+    return NULL;
+}
+
+struct pool *pool_by_name(struct root *root, const char *name)
+{
+    for (uint32_t i = 0; i < root->pool_count; i++)
+        if (strcmp(root->pools[i]->name, name) == 0)
+            return root->pools[i];
+    return NULL;
+}
+
+int pool_check_writable(const struct pool *pool)
+{
+    if (!pool->read_only)
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_READ_ONLY, pool->name, "the pool %s lies on a read-only file system",
+              pool->path);
+    error_hint("mount the file system for writing and open the root again");
+    return LSM_ERR_READ_ONLY;
+}
+
+/* --- space ----------------------------------------------------------------------------------- */
+
+static bool filesystem(const struct pool *pool, struct statvfs *fs)
+{
+    return vfs->statvfs(pool->path, fs) == 0;
+}
+
+uint64_t pool_total(const struct pool *pool)
+{
+    struct statvfs fs;
+    if (!filesystem(pool, &fs))
+        return pool->limit;
+    uint64_t size = (uint64_t)fs.f_blocks * fs.f_frsize;
+    return pool->limit && pool->limit < size ? pool->limit : size;
+}
+
+/* What FULL volumes were promised and have not got yet. */
+static uint64_t outstanding(struct pool *pool)
+{
+    uint64_t bytes = 0;
+    for (struct volume *v = pool->volumes; v; v = v->hh.next) {
+        uint64_t has = v->top->full ? layer_allocated(v->top) : 0;
+        if (v->top->full && has < v->size)
+            bytes += v->size - has;
+    }
+    return bytes;
+}
+
+static uint64_t occupied(struct pool *pool)
+{
+    uint64_t bytes = 0;
+    for (struct layer_entry *e = pool->layers; e; e = e->hh.next)
+        bytes += layer_allocated(e->layer);
+    return bytes;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+uint64_t pool_free(struct pool *pool)
+{
+    struct statvfs fs;
+    uint64_t promised = outstanding(pool), room = 0;
+    if (filesystem(pool, &fs))
+        room = minus((uint64_t)fs.f_bavail * fs.f_frsize, promised);
+    if (!pool->limit)
+        return room;
+    uint64_t limit = minus(pool->limit, occupied(pool) + promised);
+    return limit < room ? limit : room;
+}
+
+int pool_check_space(struct pool *pool, uint64_t bytes, const char *what)
+{
+    uint64_t room = pool_free(pool);
+    if (room < bytes && pool->dead_count > 0) { /* what was deleted may not be gone yet */
+        upkeep_remove_dead(pool);
+        room = pool_free(pool);
+    }
+    if (room >= bytes)
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_NOT_ENOUGH_SPACE, pool->name,
+              "the pool «%s» has %llu bytes free, and %s needs %llu", pool->name,
+              (unsigned long long)room, what, (unsigned long long)bytes);
+    error_hint("delete volumes, use another pool, or a THIN volume");
+    return LSM_ERR_NOT_ENOUGH_SPACE;
+}
+
+lsm_pool *pool_record(struct pool *pool)
+{
+    lsm_pool *record = record_create(&pool_type);
+    if (!record)
+        return NULL;
+    record->total_space = pool_total(pool);
+    record->free_space = pool_free(pool);
+    record->status = LSM_POOL_STATUS_OK;
+    record->element_type = LSM_POOL_ELEMENT_TYPE_POOL | LSM_POOL_ELEMENT_TYPE_VOLUME |
+                           LSM_POOL_ELEMENT_TYPE_VOLUME_FULL | LSM_POOL_ELEMENT_TYPE_VOLUME_THIN;
+    if (record_text(&record->id, pool->id) == LSM_ERR_OK &&
+        record_text(&record->name, pool->name) == LSM_ERR_OK &&
+        record_text(&record->system_id, pool->root->id) == LSM_ERR_OK &&
+        record_text(&record->status_info, pool->read_only ? "read-only" : "") == LSM_ERR_OK)
+        return record;
+    record_destroy(&pool_type, record);
+    return NULL;
+}
+
+/* --- layers ---------------------------------------------------------------------------------- */
+
+int pool_layer_enter(struct pool *pool, struct layer *layer)
+{
+    struct layer_entry *entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return error_no_memory();
+    entry->row = layer->row;
+    entry->layer = layer;
+    HASH_ADD(hh, pool->layers, row, sizeof entry->row, entry);
+    return LSM_ERR_OK;
+}
+
+struct layer *pool_layer(struct pool *pool, int64_t row)
+{
+    struct layer_entry *entry;
+    HASH_FIND(hh, pool->layers, &row, sizeof row, entry);
+    return entry ? entry->layer : NULL;
+}
+
+static void forget_layer(struct pool *pool, struct layer *layer)
+{
+    struct layer_entry *entry;
+    HASH_FIND(hh, pool->layers, &layer->row, sizeof layer->row, entry);
+    if (entry) {
+        HASH_DEL(pool->layers, entry);
+        free(entry);
+    }
+    pool_files_drop(pool, layer->guid);
+    layer_free(layer);
+}
+
+int pool_spare_take(struct pool *pool, struct layer **spare)
+{
+    pool->wants_spares = true;
+    if (pool->spare_count == 0) {
+        int code = pool_spares_make(pool, 2); /* the source's new top, and a clone's */
+        if (code != LSM_ERR_OK)
+            return code;
+    }
+    *spare = pool->spares[--pool->spare_count];
+    return LSM_ERR_OK;
+}
+
+void pool_spare_return(struct pool *pool, struct layer *spare)
+{
+    spare->below = NULL;
+    spare->below_limit = 0;
+    spare->full = false;
+    pool->spares[pool->spare_count++] = spare;
+}
+
+static int add_spare(struct pool *pool, struct layer *layer)
+{
+    struct layer_row row = {.state = LAYER_SPARE};
+    memcpy(row.guid, layer->guid, ID_SIZE);
+    int code = catalog_layer_add(pool->catalog, &row);
+    layer->row = row.row;
+    return code;
+}
+
+static void abandon_spares(struct pool *pool, struct layer **made, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        pool_files_drop(pool, made[i]->guid);
+        layer_free(made[i]);
+    }
+}
+
+static int make_spare_files(struct pool *pool, struct layer **made, uint32_t count, uint32_t *done)
+{
+    for (*done = 0; *done < count; (*done)++) {
+        char guid[GUID_SIZE];
+        int code = guid_make(guid);
+        if (code == LSM_ERR_OK)
+            code = layer_files_create(&pool->home, guid, false, 0);
+        if (code != LSM_ERR_OK)
+            return code;
+        if (!(made[*done] = layer_alloc(&pool->home, guid))) {
+            layer_files_remove(&pool->home, guid);
+            return error_no_memory();
+        }
+    }
+    return layer_files_sync(&pool->home);
+}
+
+int pool_spares_make(struct pool *pool, uint32_t count)
+{
+    uint32_t room = sizeof pool->spares / sizeof *pool->spares - pool->spare_count, done = 0;
+    struct layer *made[sizeof pool->spares / sizeof *pool->spares];
+    count = count < room ? count : room;
+    int code = make_spare_files(pool, made, count, &done);
+    if (code == LSM_ERR_OK)
+        code = catalog_begin(pool->catalog);
+    if (code == LSM_ERR_OK) {
+        for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+            code = add_spare(pool, made[i]);
+        code = catalog_end(pool->catalog, code);
+    }
+    if (code != LSM_ERR_OK) {
+        abandon_spares(pool, made, done);
+        return code;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (pool_layer_enter(pool, made[i]) != LSM_ERR_OK) {
+            /* A row and files that this process does not see; the next one will. */
+            for (uint32_t k = i; k < count; k++)
+                layer_free(made[k]);
+            return LSM_ERR_NO_MEMORY;
+        }
+        pool->spares[pool->spare_count++] = made[i];
+    }
+    return LSM_ERR_OK;
+}
+
+int pool_layers_doom(struct pool *pool, struct layer *layer)
+{
+    int code = LSM_ERR_OK;
+    for (; layer && layer->uses == 1 && code == LSM_ERR_OK; layer = layer->below)
+        code = catalog_layer_remove(pool->catalog, layer->row);
+    return code;
+}
+
+void pool_layers_drop(struct pool *pool, struct layer *layer)
+{
+    while (layer && --layer->uses == 0) {
+        struct layer *below = layer->below;
+        forget_layer(pool, layer);
+        layer = below;
+    }
+    upkeep_wake(pool->root->upkeep);
+}
+
+void pool_files_drop(struct pool *pool, const char *guid)
+{
+    if (pool->dead_count == pool->dead_room) {
+        uint32_t room = pool->dead_room ? 2 * pool->dead_room : 16;
+        void *dead = realloc(pool->dead, room * sizeof *pool->dead);
+        if (!dead)
+            return; /* swept when the pool is opened next */
+        pool->dead = dead;
+        pool->dead_room = room;
+    }
+    memcpy(pool->dead[pool->dead_count++], guid, ID_SIZE);
+}
+
+/* --- holds ----------------------------------------------------------------------------------- */
+
+void pool_hold_enter(struct pool *pool, struct hold *hold)
+{
+    hold->layer->uses++;
+    hold->next = pool->holds;
+    pool->holds = hold;
+}
+
+struct hold *pool_hold(struct pool *pool, const char *job)
+{
+    for (struct hold *hold = pool->holds; hold; hold = hold->next)
+        if (strcmp(hold->job, job) == 0)
+            return hold;
+    return NULL;
+}
+
+int pool_hold_release(struct pool *pool, const char *job)
+{
+    struct hold *hold = pool_hold(pool, job);
+    if (!hold)
+        return LSM_ERR_OK;
+    int code = catalog_begin(pool->catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_hold_remove(pool->catalog, job);
+    if (code == LSM_ERR_OK)
+        code = pool_layers_doom(pool, hold->layer);
+    code = catalog_end(pool->catalog, code);
+    if (code != LSM_ERR_OK)
+        return code;
+    struct hold **link = &pool->holds;
+    while (*link != hold)
+        link = &(*link)->next;
+    *link = hold->next;
+    pool_layers_drop(pool, hold->layer);
+    free(hold);
+    return LSM_ERR_OK;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A root's pools as this process sees them: the picture in memory of what the catalogs say.
+ *
+ * One lock a root guards all of it. A verb takes the lock, checks, writes one transaction, and only
+ * when that is committed changes the picture, in steps that cannot fail. The I/O of open volumes
+ * does not take the lock; a volume's gate keeps the two apart. Order: the root's lock, a gate, a
+ * catalog's transaction, a layer's flush; nobody waits for an earlier one while he has a later one.
+ */
+#ifndef REPLICANT_ENGINE_POOL_H
+#define REPLICANT_ENGINE_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "catalog.h"
+#include "gate.h"
+#include "layer.h"
+#include "stack.h"
+#include "../job/job.h"
+
+#define BLOCK_SIZE 512u
+
+struct upkeep;
+
+struct volume {
+    struct pool *pool;
+    char id[ID_SIZE];
+    char *name;
+    uint64_t size, created_ms; /* bytes */
+    lsm_volume_provision_type provision;
+    _Atomic uint32_t admin_state;
+    struct layer *top;
+    char parent[ID_SIZE]; /* "": depends on none */
+    bool ready;           /* false: a job is filling it */
+    char *key, *request;
+    char **tags;      /* key, value, …, NULL; or NULL */
+    uint32_t clones;  /* volumes whose parent it is */
+    uint32_t readers; /* jobs that read it */
+
+    /* while handles are open, or somebody works on it without the lock */
+    uint32_t handles, writers;
+    struct stack *stack;
+    struct gate gate;
+    struct cluster_locks locks;
+    _Atomic uint64_t io_size;
+    UT_hash_handle hh;
+};
+
+struct layer_entry { /* a pool's layers by row */
+    int64_t row;
+    struct layer *layer;
+    UT_hash_handle hh;
+};
+
+struct hold {
+    char job[ID_SIZE], pool[ID_SIZE];
+    struct layer *layer;
+    struct hold *next;
+};
+
+struct pool {
+    struct root *root;
+    char id[ID_SIZE];
+    char *name, *path; /* <root>/<name> */
+    uint64_t limit;    /* bytes; 0: the file system's size */
+    bool read_only;
+    int lock_fd;
+    dev_t dev;
+    ino_t ino;
+    struct catalog *catalog;
+    struct layer_home home;
+    struct layer_entry *layers;
+    struct volume *volumes; /* by id, in order of creation */
+    struct hold *holds;
+    struct job_lane lane;
+
+    /* for upkeep */
+    struct layer *spares[16];
+    uint32_t spare_count;
+    bool wants_spares;                 /* a freeze was asked for: keep some ready */
+    char (*dead)[ID_SIZE];             /* layers whose files are to go */
+    uint32_t dead_count, dead_room;
+    char (*unreserved)[ID_SIZE];       /* full tops whose blocks are yet to be taken */
+    uint32_t unreserved_count, unreserved_room;
+};
+
+struct root {
+    char *path;
+    char id[ID_SIZE];
+    dev_t dev;
+    ino_t ino;
+    int lock_fd;
+    unsigned references; /* connections and I/O handles; guarded by the table's lock */
+    bool direct;         /* ?cache=none */
+    bool read_only;
+    pthread_mutex_t lock;
+    struct pool **pools;
+    uint32_t pool_count;
+    struct descriptors *cache;
+    struct event_hub *hub;
+    struct job_runner *runner;
+    struct upkeep *upkeep;
+    struct root *next; /* in the table */
+};
+
+/* A catalog and what lies beside it, under <root>/<name>. `fresh`: make it if it is not there. */
+int pool_open(struct root *root, const char *name, const struct pool_row *fresh,
+              struct pool **pool);
+void pool_close(struct pool *pool); /* NULL is fine; its jobs are stopped */
+
+struct pool *pool_by_id(struct root *root, const char *id);
+struct pool *pool_by_name(struct root *root, const char *name);
+struct pool *pool_default(struct root *root);
+int pool_check_writable(const struct pool *pool);
+
+/* Bytes: the pool's size, and what a new FULL volume could have. */
+uint64_t pool_total(const struct pool *pool);
+uint64_t pool_free(struct pool *pool);
+/* LSM_ERR_OK, or 350 for `bytes` more, `what` being what they are for. */
+int pool_check_space(struct pool *pool, uint64_t bytes, const char *what);
+lsm_pool *pool_record(struct pool *pool); /* NULL: the error is set */
+
+/* --- layers ---------------------------------------------------------------------------------- */
+
+int pool_layer_enter(struct pool *pool, struct layer *layer); /* into the picture, by its row */
+struct layer *pool_layer(struct pool *pool, int64_t row);     /* NULL: none */
+
+/* A spare layer, its row and files durable; the caller adopts it or gives it back. */
+int pool_spare_take(struct pool *pool, struct layer **spare);
+void pool_spare_return(struct pool *pool, struct layer *spare);
+/* Makes `count` spares, in one transaction. */
+int pool_spares_make(struct pool *pool, uint32_t count);
+
+/* Giving up one use of a layer: what nobody uses then goes, it and those below it. First the rows,
+ * inside a transaction; then, when that is committed, the picture and the files. */
+int pool_layers_doom(struct pool *pool, struct layer *layer);
+void pool_layers_drop(struct pool *pool, struct layer *layer);
+/* Files of a layer that is in no row: to be removed in the background. */
+void pool_files_drop(struct pool *pool, const char *guid);
+
+/* --- holds ----------------------------------------------------------------------------------- */
+
+void pool_hold_enter(struct pool *pool, struct hold *hold); /* takes it over; uses the layer */
+struct hold *pool_hold(struct pool *pool, const char *job);
+int pool_hold_release(struct pool *pool, const char *job); /* a transaction of its own; none: OK */
+
+#endif

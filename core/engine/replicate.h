@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lsm_volume_replicate for the embedded engine: who asks for what is checked here, in the contract's
+ * order; clone.c and copy.c do it.
+ */
+#ifndef REPLICANT_ENGINE_REPLICATE_H
+#define REPLICANT_ENGINE_REPLICATE_H
+
+#include "../backend.h"
+#include "volume.h"
+
+/* A request that was found to be in order. Texts are borrowed. */
+struct plan {
+    lsm_replication_type type;
+    struct volume *source;
+    struct pool *pool; /* where the target goes */
+    const char *name;
+    const struct _lsm_replicate_options *options;
+    const char *request; /* what was asked for, in one text: what a key stands for */
+};
+
+int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
+              char **job);
+
+/* clone.c */
+int clone_make(const struct plan *plan, struct volume **clone);
+
+/* copy.c */
+int copy_begin(const struct plan *plan, char **job);
+/* Jobs of one pool's catalog, when all pools are open; and holds whose job is gone. */
+int copy_load_jobs(struct pool *pool);
+int copy_drop_holds(struct pool *pool);
+
+#endif

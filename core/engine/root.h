@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Roots: a directory whose pools one process owns. Every connection and every I/O handle holds a
+ * reference; all connections of a process to one directory share one root, found by the directory's
+ * device and inode in the library's only table.
+ */
+#ifndef REPLICANT_ENGINE_ROOT_H
+#define REPLICANT_ENGINE_ROOT_H
+
+#include "pool.h"
+
+/* `loaded` is called once, when a root was opened anew and before anybody else sees it. */
+int root_open(const char *path, bool direct, int (*loaded)(struct root *root), struct root **root);
+void root_reference(struct root *root);
+void root_release(struct root *root); /* the last one stops the jobs and closes everything */
+
+/* Both with the root's lock. `directory` NULL: in the root itself. */
+int root_pool_create(struct root *root, const char *name, const char *directory, uint64_t limit,
+                     struct pool **pool);
+int root_pool_delete(struct root *root, struct pool *pool);
+
+#endif

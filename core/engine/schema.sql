@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- A pool's catalog, version 1. Ids are 32 hex digits, sizes bytes, times ms since 1970.
+
+CREATE TABLE pool (
+    id          TEXT    NOT NULL,
+    limit_bytes INTEGER NOT NULL, -- 0: the file system's size
+    created_ms  INTEGER NOT NULL
+);
+
+CREATE TABLE layer (
+    row         INTEGER PRIMARY KEY,
+    guid        TEXT    NOT NULL UNIQUE, -- its files: layers/<guid>.raw and .map
+    state       INTEGER NOT NULL,        -- 0 spare, 1 writable, 2 frozen
+    below       INTEGER REFERENCES layer,-- NULL: a base
+    below_limit INTEGER NOT NULL,        -- the smallest size of the volume since it was put here
+    is_full     INTEGER NOT NULL,        -- the volume's size is reserved in this layer
+    generation  TEXT                     -- of a frozen one: the name of its instant
+);
+CREATE INDEX layer_below ON layer (below);
+
+CREATE TABLE volume (
+    id          TEXT    PRIMARY KEY,
+    name        TEXT    NOT NULL UNIQUE,
+    size        INTEGER NOT NULL,
+    provision   INTEGER NOT NULL,
+    admin_state INTEGER NOT NULL,
+    top         INTEGER NOT NULL REFERENCES layer,
+    parent      TEXT,                    -- the volume that it was cloned from and depends on
+    is_ready    INTEGER NOT NULL,        -- 0: a job is filling it
+    key         TEXT,                    -- the idempotency key it was asked for with,
+    request     TEXT,                    -- and what was asked for
+    created_ms  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE tag (
+    volume TEXT NOT NULL REFERENCES volume ON DELETE CASCADE,
+    key    TEXT NOT NULL,
+    value  TEXT NOT NULL,
+    PRIMARY KEY (volume, key)
+) WITHOUT ROWID;
+
+-- A frozen layer that a job reads stays as it is. The job's row may live in another pool.
+CREATE TABLE hold (
+    job   TEXT    PRIMARY KEY,
+    pool  TEXT    NOT NULL,
+    layer INTEGER NOT NULL REFERENCES layer
+) WITHOUT ROWID;
