@@ -35,7 +35,7 @@ static const char schema[] =
     ;
 
 enum statement {
-    LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_STAND, LAYER_REMOVE,
+    LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_STAND, LAYER_RECYCLE, LAYER_REMOVE,
     VOLUME_ADD, VOLUME_REMOVE, VOLUME_NAME, VOLUME_SIZE, VOLUME_ADMIN, VOLUME_TOP, VOLUME_PARENT,
     VOLUME_READY, TAG_SET, TAG_REMOVE, HOLD_ADD, HOLD_REMOVE, BEGIN, COMMIT, ROLLBACK,
     STATEMENTS
@@ -48,6 +48,8 @@ static const char *const texts[STATEMENTS] = {
                     " WHERE row = ?1",
     [LAYER_FREEZE] = "UPDATE layer SET state = 2, generation = ?2 WHERE row = ?1",
     [LAYER_STAND] = "UPDATE layer SET below = nullif(?2, 0), below_limit = ?3 WHERE row = ?1",
+    [LAYER_RECYCLE] = "UPDATE layer SET state = 0, below = NULL, below_limit = 0, is_full = 0"
+                      " WHERE row = ?",
     [LAYER_REMOVE] = "DELETE FROM layer WHERE row = ?",
     [VOLUME_ADD] = "INSERT INTO volume (id, name, size, provision, admin_state, top, parent,"
                    " is_ready, key, request, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -582,6 +584,11 @@ int catalog_layer_freeze(struct catalog *catalog, int64_t row, const char *gener
 int catalog_layer_stand(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit)
 {
     return run(catalog, LAYER_STAND, "iii", row, below, (int64_t)below_limit);
+}
+
+int catalog_layer_recycle(struct catalog *catalog, int64_t row)
+{
+    return run(catalog, LAYER_RECYCLE, "i", row);
 }
 
 int catalog_layer_remove(struct catalog *catalog, int64_t row)

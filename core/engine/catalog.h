@@ -78,6 +78,7 @@ int catalog_layer_adopt(struct catalog *, int64_t row, int64_t below, uint64_t b
                         bool full); /* a spare becomes writable */
 int catalog_layer_freeze(struct catalog *, int64_t row, const char *generation);
 int catalog_layer_stand(struct catalog *, int64_t row, int64_t below, uint64_t below_limit);
+int catalog_layer_recycle(struct catalog *, int64_t row); /* a spare again */
 int catalog_layer_remove(struct catalog *, int64_t row);
 
 int catalog_volume_add(struct catalog *, const struct volume_row *row);

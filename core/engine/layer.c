@@ -215,8 +215,7 @@ static int check_length(struct layer *layer, uint64_t size)
     uint64_t length = 0;
     if (!error) {
         error = vfs_size(fd, &length);
-        uint64_t must = layer->map ? map_bound(layer->map) << CLUSTER_SHIFT
-                                   : layer->frozen ? 0 : size;
+        uint64_t must = layer->map ? map_bound(layer->map) << CLUSTER_SHIFT : size;
         if (!error && length < must) {
             leave(layer);
             return damaged(layer, ".raw", "it is shorter than what it holds", length);

@@ -35,6 +35,7 @@ struct layer {
     uint64_t below_limit; /* bytes from which on nothing shows through from below */
     bool frozen;
     bool full;            /* its size is reserved */
+    bool recycled;        /* it is on the way to being a spare again */
     uint32_t uses;        /* layers that stand on it, a volume whose top it is, holds */
     uint32_t users;       /* open stacks that it is in */
     uint64_t frozen_bytes; /* what it occupies, once frozen; UINT64_MAX: not asked yet */

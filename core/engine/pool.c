@@ -395,7 +395,7 @@ void pool_spare_return(struct pool *pool, struct layer *spare)
 {
     spare->below = NULL;
     spare->below_limit = 0;
-    spare->full = false;
+    spare->full = spare->recycled = false;
     pool->spares[pool->spare_count++] = spare;
 }
 
@@ -462,11 +462,21 @@ int pool_spares_make(struct pool *pool, uint32_t count)
     return LSM_ERR_OK;
 }
 
+/* A top that was never written to is as good as a spare one. */
+static bool is_as_new(const struct pool *pool, const struct layer *layer)
+{
+    return layer->below && !layer->frozen && !layer->full && !atomic_load(&layer->touched) &&
+           pool->spare_count < sizeof pool->spares / sizeof *pool->spares;
+}
+
 int pool_layers_doom(struct pool *pool, struct layer *layer)
 {
     int code = LSM_ERR_OK;
-    for (; layer && layer->uses == 1 && code == LSM_ERR_OK; layer = layer->below)
-        code = catalog_layer_remove(pool->catalog, layer->row);
+    for (; layer && layer->uses == 1 && code == LSM_ERR_OK; layer = layer->below) {
+        layer->recycled = is_as_new(pool, layer);
+        code = layer->recycled ? catalog_layer_recycle(pool->catalog, layer->row)
+                               : catalog_layer_remove(pool->catalog, layer->row);
+    }
     return code;
 }
 
@@ -474,7 +484,10 @@ void pool_layers_drop(struct pool *pool, struct layer *layer)
 {
     while (layer && --layer->uses == 0) {
         struct layer *below = layer->below;
-        forget_layer(pool, layer);
+        if (layer->recycled)
+            pool_spare_return(pool, layer);
+        else
+            forget_layer(pool, layer);
         layer = below;
     }
     upkeep_wake(pool->root->upkeep);

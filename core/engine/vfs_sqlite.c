@@ -4,8 +4,9 @@
  * that what fails or records the one fails or records the other.
  *
  * The catalog is opened in exclusive mode by an owner that holds the pool's lock file, so no lock
- * protocol between SQLite processes is needed. One OFD lock over SQLite's lock bytes keeps a
- * database tool that does not know of the lock file from writing under our feet.
+ * protocol between SQLite processes is needed. One lock over SQLite's lock bytes keeps a database
+ * tool that does not know of the lock file from writing under our feet. It is a lock of the process
+ * (nobody else here opens the file), so that a child of a fork does not keep it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +89,7 @@ static int file_lock(sqlite3_file *f, int level)
                          .l_whence = SEEK_SET,
                          .l_start = LOCK_BYTES,
                          .l_len = 512};
-    return fcntl(((struct file *)f)->fd, F_OFD_SETLK, &lock) == 0 ? SQLITE_OK : SQLITE_BUSY;
+    return fcntl(((struct file *)f)->fd, F_SETLK, &lock) == 0 ? SQLITE_OK : SQLITE_BUSY;
 }
 
 static int file_unlock(sqlite3_file *f, int level)
@@ -97,7 +98,7 @@ static int file_unlock(sqlite3_file *f, int level)
                          .l_whence = SEEK_SET,
                          .l_start = LOCK_BYTES,
                          .l_len = 512};
-    return fcntl(((struct file *)f)->fd, F_OFD_SETLK, &lock) == 0 ? SQLITE_OK : SQLITE_IOERR_UNLOCK;
+    return fcntl(((struct file *)f)->fd, F_SETLK, &lock) == 0 ? SQLITE_OK : SQLITE_IOERR_UNLOCK;
 }
 
 static int file_reserved(sqlite3_file *f, int *result)
