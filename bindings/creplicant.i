@@ -33,9 +33,13 @@ static lsm_error *error_or(lsm_error *left, int rc)
 {
     if (rc == LSM_ERR_OK || rc == LSM_ERR_JOB_STARTED)
         return NULL;
-    return left ? left
-                : lsm_error_create((lsm_error_number)rc, "refused: not an open handle of this process, "
-                                   "or an argument that is not allowed", NULL, NULL, NULL, 0);
+    if (left)
+        return left;
+    return lsm_error_create((lsm_error_number)rc,
+                            rc == LSM_ERR_INVALID_ARGUMENT
+                                ? "not an open handle of this process, or a bad argument"
+                                : "the call failed, and its reason is gone with the handle",
+                            NULL, NULL, NULL, 0);
 }
 
 static lsm_error *error_of(lsm_connect *conn, int rc)
@@ -143,7 +147,8 @@ LSM_OPTIONAL_STRING(directory)
 
 LSM_FREE_CALL(lsm_connect_password, result ? *arg5 ? *arg5 : error_of(NULL, result) : NULL)
 LSM_FREE_CALL(lsm_available_plugins_list, error_of(NULL, result))
-LSM_CLOSE(lsm_connect_close, error_of(NULL, result))
+/* A handle that refuses to be closed is still there to be asked; else it is gone. */
+LSM_CLOSE(lsm_connect_close, error_of(result == LSM_ERR_INVALID_ARGUMENT ? arg1 : NULL, result))
 LSM_CALL(lsm_connect_timeout_set)
 LSM_CALL(lsm_connect_timeout_get)
 LSM_CALL(lsm_plugin_info_get)
@@ -214,7 +219,8 @@ LSM_IO_CALL(lsm_volume_io_discard)
 LSM_IO_CALL(lsm_volume_io_flush)
 LSM_IO_CALL(lsm_volume_io_extents)
 %exception lsm_volume_io_size_get { LSM_HANDLE_ENTER $action LSM_HANDLE_LEAVE }
-LSM_CLOSE(lsm_volume_io_close, error_of(NULL, result))
+LSM_CLOSE(lsm_volume_io_close, result == LSM_ERR_INVALID_ARGUMENT ? io_error_of(arg1, result)
+                                                                   : error_of(NULL, result))
 
 /* --- What no binding needs -------------------------------------------------------------------- */
 

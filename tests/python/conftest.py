@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ KIB = 1 << 10
 MIB = 1 << 20
 
 
+@functools.lru_cache(maxsize=64)
 def pattern(size: int, seed: int = 1) -> bytes:
     """Bytes that look like nothing else, the same each time."""
     return random.Random(seed).randbytes(size)

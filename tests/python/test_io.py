@@ -63,7 +63,11 @@ def test_past_the_end_is_101(volume, offset):
 
 def test_numbers_that_are_none(volume):
     with volume.open() as io:
-        for call in (lambda: io.pread(-1, 0), lambda: io.pread(1, -1), lambda: io.pread(1 << 64, 0)):
+        for call in (
+            lambda: io.pread(-1, 0),
+            lambda: io.pread(1, -1),
+            lambda: io.pread(1 << 64, 0),
+        ):
             refused(ErrorCode.INVALID_ARGUMENT, call)
         with pytest.raises(TypeError):
             io.pread("1", 0)

@@ -31,7 +31,9 @@ def test_name_control(conn, bad):
     assert conn.volumes() == []
 
 
-@pytest.mark.parametrize("name", ["'", '"', "a/b", "..", "\\", "%s", " ", "Bücher", "数据", "\u00a0"])
+@pytest.mark.parametrize(
+    "name", ["'", '"', "a/b", "..", "\\", "%s", " ", "Bücher", "数据", "\u00a0"]
+)
 def test_name_printable(conn, uri, name):
     volume = conn.create_volume(name, MIB)
     assert volume.name == name
