@@ -5,7 +5,6 @@ package replicant
 import (
 	"context"
 	"iter"
-	"os"
 	"time"
 
 	"github.com/libreplicant/libreplicant/go/internal/creplicant"
@@ -196,7 +195,7 @@ func (j *Job) Wait(ctx context.Context) (*Volume, error) {
 			return nil, &JobError{JobID: j.ID, State: status.State, Err: status.Err}
 		}
 	}
-	return nil, os.ErrClosed // not reached: changes ends with one of those
+	return nil, invalid("not a job that a connection has returned")
 }
 
 // Volumes lists what the job has made: several for a group, none before it is done.
