@@ -78,7 +78,6 @@ def test_two_connections_of_one_process(uri, conn):
 
 
 def test_with_returns_none_and_lets_errors_pass(uri):
-    with pytest.raises(ZeroDivisionError):
-        with replicant.connect(uri) as conn:
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), replicant.connect(uri) as conn:
+        raise ZeroDivisionError
     assert conn.closed

@@ -127,30 +127,36 @@ def test_cycles_are_collected(uri):
         again.volume("v").delete()
 
 
+def until_refused(work, wrong: list[Exception]) -> threading.Thread:
+    """A thread that works until it is refused; anything else that it meets is wrong."""
+
+    def run() -> None:
+        try:
+            while True:
+                work()
+        except replicant.InvalidArgument:
+            pass
+        except Exception as error:  # noqa: BLE001
+            wrong.append(error)
+
+    return threading.Thread(target=run)
+
+
 def test_close_while_others_call(uri):
     """Threads work on a connection that one of them closes: each call does its work or is
     refused."""
     for _ in range(15):
         conn = replicant.connect(uri)
-        start = threading.Barrier(5)
-        wrong: list[BaseException] = []
+        wrong: list[Exception] = []
 
-        def work(conn=conn, start=start, wrong=wrong) -> None:
-            start.wait()
-            try:
-                while True:
-                    conn.volumes()
-                    conn.pools()
-                    conn.events().close()
-            except replicant.InvalidArgument:
-                pass
-            except BaseException as error:
-                wrong.append(error)
+        def work(conn: replicant.Connection = conn) -> None:
+            conn.volumes()
+            conn.pools()
+            conn.events().close()
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
+        threads = [until_refused(work, wrong) for _ in range(4)]
         for thread in threads:
             thread.start()
-        start.wait()
         time.sleep(0.01)
         conn.close()
         for thread in threads:
@@ -162,28 +168,21 @@ def test_close_while_others_call(uri):
 def test_close_io_while_others_read(volume):
     for _ in range(20):
         io = volume.open()
-        wrong: list[BaseException] = []
+        wrong: list[Exception] = []
 
-        def work(io=io, wrong=wrong) -> None:
+        def work(io: replicant.VolumeIO = io) -> None:
             buffer = bytearray(MIB)
-            try:
-                while True:
-                    io.pread_into(buffer, 0)
-                    if buffer != pattern_1:
-                        raise AssertionError("torn")
-            except replicant.InvalidArgument:
-                pass
-            except BaseException as error:
-                wrong.append(error)
+            io.pread_into(buffer, 0)
+            assert buffer == pattern(MIB)
 
-        pattern_1 = pattern(MIB)
-        threads = [threading.Thread(target=work) for _ in range(3)]
+        threads = [until_refused(work, wrong) for _ in range(3)]
         for thread in threads:
             thread.start()
         time.sleep(0.01)
         io.close()
         for thread in threads:
             thread.join(20)
+            assert not thread.is_alive()
         assert wrong == []
 
 
@@ -229,7 +228,7 @@ def in_child(work) -> str:
     if pid == 0:
         try:
             said = work() or "nothing"
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             said = f"{type(error).__name__}: {error}"
         os.write(write_end, said.encode())
         os._exit(0)

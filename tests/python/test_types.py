@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -83,8 +84,7 @@ def test_py_typed():
 @pytest.mark.parametrize("tool", [["mypy", "--strict"], ["ruff", "check"]])
 def test_checkers_are_content(tool):
     """With the checkers that this machine has."""
-    if subprocess.run([sys.executable, "-m", tool[0], "--version"], capture_output=True).returncode:
+    if importlib.util.find_spec(tool[0]) is None:
         pytest.skip(f"{tool[0]} is not installed")
     package = Path(__file__).parents[2] / "python" / "replicant"
-    ran = subprocess.run([sys.executable, "-m", *tool, package], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    subprocess.run([sys.executable, "-m", *tool, package], check=True)

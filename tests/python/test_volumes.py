@@ -280,16 +280,3 @@ def test_search_key_unknown_is_510(conn):
 def test_search_value_missing_is_101(conn):
     for search in (conn.volumes, conn.pools, conn.jobs):
         refused(ErrorCode.INVALID_ARGUMENT, search, "id")
-
-
-def test_close_and_reopen(conn, uri, volume):
-    clone = volume.clone("c")
-    write(clone, b"mine", 512)
-    conn.close()
-    with replicant.connect(uri) as again:
-        assert {v.name for v in again.volumes()} == {"source", "c"}
-        assert content(again.volume("source")) == pattern(MIB)
-        expected = bytearray(pattern(MIB))
-        expected[512:516] = b"mine"
-        assert content(again.volume("c")) == bytes(expected)
-        assert again.volume("c").parent_id == volume.id
