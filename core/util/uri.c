@@ -59,10 +59,10 @@ static int decode_into(const char *text, struct span span, char *out)
             *out++ = text[at];
             continue;
         }
-        /* The text is NUL-terminated, and a NUL has no value. */
+        /* Two digits are never cut by the span's end: what ends a span is no digit, nor is NUL. */
         int high = hex_value(text[at + 1]);
         int low = high < 0 ? -1 : hex_value(text[at + 2]);
-        if (low < 0 || at + 2 >= span.end)
+        if (low < 0)
             return refuse(at, "a '%' without two hexadecimal digits");
         if (high == 0 && low == 0)
             return refuse(at, "an escaped NUL");
