@@ -5,6 +5,8 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 
 #define QUEUES 4
 #define ROUNDS 20
@@ -100,12 +102,73 @@ START_TEST(queues_close_while_their_connection_does)
 }
 END_TEST
 
+/* A job that will not end while anybody looks. */
+static char *slow_copy(void)
+{
+    char *job = NULL;
+    lsm_volume *none = NULL;
+    lsm_volume_io *io = NULL;
+    lsm_replicate_options *options = lsm_replicate_options_alloc();
+
+    ck_assert_int_eq(lsm_volume_io_open(root_conn, root_volume, &io, 0), OK);
+    for (uint64_t at = 0; at < ROOT_VOLUME_SIZE; at += 4096)
+        ck_assert_int_eq(lsm_volume_io_pwrite(io, "data", 4, at, 0), OK);
+    ck_assert_int_eq(lsm_volume_io_close(io, 0), OK);
+    lsm_replicate_options_rate_limit_set(options, 1);
+    ck_assert_int_eq(lsm_volume_replicate_with(root_conn, NULL, LSM_VOLUME_REPLICATE_COPY,
+                                               root_volume, "copy", options, &none, &job, 0),
+                     LSM_ERR_JOB_STARTED);
+    lsm_replicate_options_free(options);
+    return job;
+}
+
+struct wait {
+    lsm_connect *conn;
+    const char *job;
+    int rc;
+};
+
+static void *wait_for_ever(void *argument)
+{
+    struct wait *wait = argument;
+    lsm_job *job = NULL;
+    wait->rc = lsm_job_wait(wait->conn, wait->job, UINT32_MAX, &job, 0);
+    return NULL;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Closing waits for calls under way, and one that waits for a job gives way. */
+START_TEST(a_wait_ends_when_its_connection_is_closed)
+{
+    pthread_t thread;
+    char *job = slow_copy();
+    struct wait wait = {.conn = root_conn, .job = job, .rc = -1};
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_ever, &wait), 0);
+    usleep(100000); /* so that it is inside */
+    uint64_t begin = now_ms();
+    close_conn();
+    ck_assert_uint_lt(now_ms() - begin, 10000);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(wait.rc, INVALID);
+    free(job);
+}
+END_TEST
+
 TCase *test_outliving(void)
 {
     TCase *tests = tcase_create("outliving");
+    tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, root_make, root_remove);
     tcase_add_test(tests, an_io_handle_goes_on);
     tcase_add_test(tests, an_event_queue_hands_out_what_waits);
+    tcase_add_test(tests, a_wait_ends_when_its_connection_is_closed);
     tcase_add_loop_test(tests, queues_close_while_their_connection_does, 0, ROUNDS);
     return tests;
 }
