@@ -35,7 +35,7 @@ static const char schema[] =
     ;
 
 enum statement {
-    LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_STAND, LAYER_RECYCLE, LAYER_REMOVE,
+    LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_THAW, LAYER_STAND, LAYER_RECYCLE, LAYER_REMOVE,
     VOLUME_ADD, VOLUME_REMOVE, VOLUME_NAME, VOLUME_SIZE, VOLUME_ADMIN, VOLUME_TOP, VOLUME_PARENT,
     VOLUME_READY, TAG_SET, TAG_REMOVE, HOLD_ADD, HOLD_REMOVE, BEGIN, COMMIT, ROLLBACK,
     STATEMENTS
@@ -47,6 +47,7 @@ static const char *const texts[STATEMENTS] = {
     [LAYER_ADOPT] = "UPDATE layer SET state = 1, below = ?2, below_limit = ?3, is_full = ?4"
                     " WHERE row = ?1",
     [LAYER_FREEZE] = "UPDATE layer SET state = 2, generation = ?2 WHERE row = ?1",
+    [LAYER_THAW] = "UPDATE layer SET state = 1, generation = NULL, is_full = ?2 WHERE row = ?1",
     [LAYER_STAND] = "UPDATE layer SET below = nullif(?2, 0), below_limit = ?3 WHERE row = ?1",
     [LAYER_RECYCLE] = "UPDATE layer SET state = 0, below = NULL, below_limit = 0, is_full = 0"
                       " WHERE row = ?",
@@ -463,6 +464,7 @@ static int read_layer(sqlite3_stmt *row, void *argument)
         .below = sqlite3_column_int64(row, 3),
         .below_limit = (uint64_t)sqlite3_column_int64(row, 4),
         .full = sqlite3_column_int(row, 5),
+        .generation = text(row, 6),
     };
     if (!id_copy(layer.guid, text(row, 1)) || layer.state > LAYER_FROZEN)
         return bad_row(sink, "layer");
@@ -474,7 +476,8 @@ int catalog_layers(struct catalog *catalog, int (*row)(void *, const struct laye
 {
     struct sink sink = {.layer = row, .argument = argument, .catalog = catalog};
     return each(catalog,
-                "SELECT row, guid, state, below, below_limit, is_full FROM layer ORDER BY row",
+                "SELECT row, guid, state, below, below_limit, is_full, generation FROM layer"
+                " ORDER BY row",
                 read_layer, &sink);
 }
 
@@ -579,6 +582,11 @@ int catalog_layer_adopt(struct catalog *catalog, int64_t row, int64_t below, uin
 int catalog_layer_freeze(struct catalog *catalog, int64_t row, const char *generation)
 {
     return run(catalog, LAYER_FREEZE, "it", row, generation);
+}
+
+int catalog_layer_thaw(struct catalog *catalog, int64_t row, bool full)
+{
+    return run(catalog, LAYER_THAW, "ii", row, (int64_t)full);
 }
 
 int catalog_layer_stand(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit)

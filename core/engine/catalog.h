@@ -31,6 +31,7 @@ struct layer_row {
     int64_t below; /* 0: a base */
     uint64_t below_limit;
     bool full;
+    const char *generation; /* of a frozen one; NULL: none */
 };
 
 struct volume_row {
@@ -77,6 +78,7 @@ int catalog_layer_add(struct catalog *, struct layer_row *row); /* sets row->row
 int catalog_layer_adopt(struct catalog *, int64_t row, int64_t below, uint64_t below_limit,
                         bool full); /* a spare becomes writable */
 int catalog_layer_freeze(struct catalog *, int64_t row, const char *generation);
+int catalog_layer_thaw(struct catalog *, int64_t row, bool full); /* writable again */
 int catalog_layer_stand(struct catalog *, int64_t row, int64_t below, uint64_t below_limit);
 int catalog_layer_recycle(struct catalog *, int64_t row); /* a spare again */
 int catalog_layer_remove(struct catalog *, int64_t row);

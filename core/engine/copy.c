@@ -264,8 +264,10 @@ static void let_source_go(struct job *job)
 {
     struct copy *copy = job->context;
     struct volume *source = volume_find(copy->pool->root, job->row.source);
-    if (source && source->readers)
+    if (source && source->readers) {
         source->readers--;
+        source->changed_ns = clock_monotonic_ns();
+    }
     if (copy->source)
         pool_hold_release(copy->source, job->row.id);
     error_clear();

@@ -10,8 +10,10 @@
 #include <replicant/hash.h>
 #include <replicant/string_list.h>
 
+#include "fold.h"
 #include "replicate.h"
 #include "root.h"
+#include "upkeep.h"
 #include "volume_io.h"
 #include "../backend.h"
 #include "../util/cleanup.h"
@@ -35,6 +37,8 @@ static int load_jobs(struct root *root)
         code = copy_load_jobs(root->pools[i]);
     for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
         code = copy_drop_holds(root->pools[i]);
+    if (code == LSM_ERR_OK)
+        upkeep_wake(root->upkeep); /* what the last owner did not come to */
     return code;
 }
 
@@ -244,6 +248,7 @@ static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_vo
     struct volume *volume;
     (void)job;
     LOCKED(&root->lock);
+    fold_quiesce(root, record->id);
     int code = volume_get(root, record->id, &volume);
     if (code == LSM_ERR_OK)
         code = volume_resize(volume, size_bytes);
@@ -256,6 +261,7 @@ static int delete(void *b, const lsm_volume *record, char **job)
     struct volume *volume;
     (void)job;
     LOCKED(&root->lock);
+    fold_quiesce(root, record->id);
     int code = volume_get(root, record->id, &volume);
     return code == LSM_ERR_OK ? volume_delete(volume) : code;
 }

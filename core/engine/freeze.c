@@ -4,6 +4,7 @@
 
 #include "freeze.h"
 #include "upkeep.h"
+#include "../util/clock.h"
 #include "../util/error.h"
 #include "../util/guid.h"
 
@@ -12,7 +13,7 @@
 static bool is_empty(const struct volume *volume)
 {
     struct layer *top = volume->top;
-    return top->below && !atomic_load(&top->touched) && top->below_limit >= volume->size;
+    return top->below && !top->into && !atomic_load(&top->touched) && top->below_limit >= volume->size;
 }
 
 /* The gate is closed only for the last flush, which finds little: volume_flush_ahead went before. */
@@ -81,6 +82,9 @@ void freeze_done(struct freeze *freeze)
     if (!new_top)
         return;
     layer_set_frozen(freeze->instant); /* its one use passes from the volume to the new top */
+    freeze->instant->into = NULL;      /* an absorb that was under way is over */
+    memcpy(freeze->instant->generation, freeze->generation, ID_SIZE);
+    volume->changed_ns = clock_monotonic_ns();
     new_top->uses = 1;
     volume->top = new_top;
     if (freeze->stack) {

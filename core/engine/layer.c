@@ -236,6 +236,7 @@ static void drop(struct layer *layer)
     descriptor_drop(layer->home->cache, &layer->direct);
     map_destroy(layer->map);
     layer->map = NULL;
+    layer->into = NULL;
     layer->poisoned = 0;
 }
 
@@ -278,6 +279,16 @@ void layer_set_frozen(struct layer *layer)
     layer->fd = -1;
 }
 
+/* Where its descriptor cannot be had now, it is opened for each use until the next open. */
+void layer_set_writable(struct layer *layer)
+{
+    if (layer->users && pin(layer, &layer->data, 0) == 0)
+        layer->fd = layer->data.fd;
+    layer->frozen = false;
+    layer->touched = true;
+    layer->frozen_bytes = UINT64_MAX;
+}
+
 /* --- I/O ------------------------------------------------------------------------------------- */
 
 static int read_buffered(struct layer *layer, void *buf, uint64_t count, uint64_t offset)
@@ -313,8 +324,12 @@ static void set_dirty(struct layer *layer)
 
 static int write_buffered(struct layer *layer, const void *buf, uint64_t count, uint64_t offset)
 {
-    int error = vfs_write(layer->fd, buf, count, offset);
+    int fd, error = use(layer, &fd);
+    if (error)
+        return error;
+    error = vfs_write(fd, buf, count, offset);
     set_dirty(layer); /* of a write that failed a part may have arrived */
+    leave(layer);
     return error;
 }
 
@@ -324,13 +339,13 @@ int layer_write(struct layer *layer, const void *buf, uint64_t count, uint64_t o
                                                   : write_buffered(layer, buf, count, offset);
 }
 
-static int write_zeros(struct layer *layer, uint64_t count, uint64_t offset)
+static int write_zeros(int fd, uint64_t count, uint64_t offset)
 {
     static const char zeros[65536];
     int error = 0;
     while (count && !error) {
         uint64_t n = count < sizeof zeros ? count : sizeof zeros;
-        error = vfs_write(layer->fd, zeros, n, offset);
+        error = vfs_write(fd, zeros, n, offset);
         count -= n;
         offset += n;
     }
@@ -340,10 +355,14 @@ static int write_zeros(struct layer *layer, uint64_t count, uint64_t offset)
 int layer_zero(struct layer *layer, uint64_t count, uint64_t offset)
 {
     int mode = (layer->full ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE) | FALLOC_FL_KEEP_SIZE;
-    int error = vfs_allocate(layer->fd, mode, offset, count);
+    int fd, error = use(layer, &fd);
+    if (error)
+        return error;
+    error = vfs_allocate(fd, mode, offset, count);
     if (error == EOPNOTSUPP)
-        error = write_zeros(layer, count, offset);
+        error = write_zeros(fd, count, offset);
     set_dirty(layer);
+    leave(layer);
     return error;
 }
 
@@ -432,18 +451,37 @@ static int store_map(struct layer *layer, const struct map_snapshot *snapshot)
     return error;
 }
 
+static int sync_data(struct layer *layer)
+{
+    int fd = -1, error = layer->poisoned ? layer->poisoned : use(layer, &fd);
+    if (error)
+        return error;
+    error = sync_or_poison(layer, fd);
+    leave(layer);
+    return error;
+}
+
+/* Where a base is absorbing the layer, a cleared bit speaks of data there. */
+static bool take_dirt(struct layer *layer)
+{
+    bool dirty = atomic_exchange(&layer->dirty, false);
+    if (layer->into)
+        dirty = atomic_exchange(&layer->into->dirty, false) || dirty;
+    return dirty || (layer->map && map_dirty(layer->map));
+}
+
 static int flush_now(struct layer *layer)
 {
     struct map_snapshot *snapshot = NULL;
     if (layer->poisoned)
         return layer->poisoned;
-    if (!atomic_exchange(&layer->dirty, false) && !(layer->map && map_dirty(layer->map)))
-        return 0;
-    int fd, error = layer->map ? map_snapshot_take(layer->map, &snapshot) : 0;
-    if (!error && (error = use(layer, &fd)) == 0) {
-        error = sync_or_poison(layer, fd);
-        leave(layer);
-    }
+    if (!take_dirt(layer))
+        return layer->into ? layer->into->poisoned : 0;
+    int error = layer->map ? map_snapshot_take(layer->map, &snapshot) : 0;
+    if (!error)
+        error = sync_data(layer);
+    if (!error && layer->into)
+        error = sync_data(layer->into);
     if (!error && snapshot)
         error = store_map(layer, snapshot);
     if (!error) {
@@ -451,6 +489,8 @@ static int flush_now(struct layer *layer)
         return 0;
     }
     atomic_store(&layer->dirty, true);
+    if (layer->into)
+        atomic_store(&layer->into->dirty, true);
     if (layer->map)
         map_snapshot_return(layer->map, snapshot);
     return error;
@@ -494,6 +534,27 @@ int layer_resize(struct layer *layer, uint64_t size)
         error = vfs_truncate(layer->fd, size);
     set_dirty(layer);
     return error ? layer_error(layer, error, "resize", ERROR_NO_OFFSET) : LSM_ERR_OK;
+}
+
+int layer_cut(struct layer *layer, uint64_t limit, uint64_t size)
+{
+    uint64_t length = 0, clusters = size >> CLUSTER_SHIFT;
+    int fd, error = use(layer, &fd);
+    if (error)
+        return layer_error(layer, error, "open", ERROR_NO_OFFSET);
+    error = vfs_size(fd, &length);
+    if (!error && length > limit)
+        error = vfs_truncate(fd, limit);
+    if (!error && length != size)
+        error = vfs_truncate(fd, size);
+    if (!error && layer->map)
+        error = map_resize(layer->map, limit >> CLUSTER_SHIFT);
+    if (!error && layer->map && clusters > limit >> CLUSTER_SHIFT)
+        error = map_resize(layer->map, clusters);
+    set_dirty(layer);
+    layer->frozen_bytes = UINT64_MAX;
+    leave(layer);
+    return error ? layer_error(layer, error, "cut", ERROR_NO_OFFSET) : LSM_ERR_OK;
 }
 
 int layer_allocate(struct layer *layer, uint64_t offset, uint64_t count)

@@ -29,21 +29,23 @@ struct layer_home {
 
 struct layer {
     const struct layer_home *home;
-    int64_t row; /* in the catalog */
+    int64_t row, below_row; /* in the catalog; what it stands on is linked when all are there */
     char guid[ID_SIZE];
     struct layer *below;  /* NULL: a base */
     uint64_t below_limit; /* bytes from which on nothing shows through from below */
     bool frozen;
     bool full;            /* its size is reserved */
     bool recycled;        /* it is on the way to being a spare again */
+    bool unfoldable;      /* folding it failed */
     uint32_t uses;        /* layers that stand on it, a volume whose top it is, holds */
     uint32_t users;       /* open stacks that it is in */
     uint64_t frozen_bytes; /* what it occupies, once frozen; UINT64_MAX: not asked yet */
-    const char *damage;   /* why it cannot be opened (static text); NULL: sound */
+    char generation[ID_SIZE]; /* of a frozen one: the name of its instant */
 
     /* while it is open */
     struct map *map;
     int fd; /* of a writable layer; a frozen one's is pinned for each use */
+    struct layer *into; /* the base that is absorbing it: writes go there (stack.c, fold.c) */
     struct descriptor data, direct;
     atomic_bool dirty;    /* written since the last flush began */
     atomic_bool touched;  /* it may hold something */
@@ -72,6 +74,8 @@ int layer_open(struct layer *layer, uint64_t size);
 void layer_close(struct layer *layer);
 /* A writable layer that is open becomes one that never changes again. It was flushed. */
 void layer_set_frozen(struct layer *layer);
+/* The other way: a frozen base that nothing else stands on takes writes again. */
+void layer_set_writable(struct layer *layer);
 
 /* I/O: 0 or an errno. Past the file's end there are zeros. */
 int layer_read(struct layer *layer, void *buf, uint64_t count, uint64_t offset);
@@ -92,6 +96,9 @@ int layer_flush(struct layer *layer);
 
 /* Gives the file `size` bytes; the map too. The volume is still. Sets the error. */
 int layer_resize(struct layer *layer, uint64_t size);
+/* What lies from `limit` on is forgotten, and the file gets `size` bytes. Nobody sees that part, and
+ * nobody is inside. Sets the error. */
+int layer_cut(struct layer *layer, uint64_t limit, uint64_t size);
 /* Takes the blocks of [offset, offset + count) from the file system now. Sets the error. */
 int layer_allocate(struct layer *layer, uint64_t offset, uint64_t count);
 /* Bytes that its data file occupies; 0 if that cannot be told. */

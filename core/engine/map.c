@@ -221,6 +221,11 @@ void map_set(struct map *map, uint64_t cluster, uint64_t count)
     }
 }
 
+void map_clear(struct map *map, uint64_t cluster, uint64_t count)
+{
+    clear(map, cluster, cluster + count);
+}
+
 static struct stored *snapshot_add(struct map_snapshot *s)
 {
     if (s->count == s->room) {

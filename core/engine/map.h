@@ -6,8 +6,8 @@
  * a sector that says something.
  *
  * Any number of threads may test and set; bits are set after the data that they speak of was
- * written (release) and seen before it is read (acquire). Growing, clearing and loading want the
- * map for themselves. Taking and storing a snapshot is for one thread at a time.
+ * written (release) and seen before it is read (acquire). Growing and loading want the map for
+ * themselves. Taking and storing a snapshot is for one thread at a time.
  */
 #ifndef REPLICANT_ENGINE_MAP_H
 #define REPLICANT_ENGINE_MAP_H
@@ -34,6 +34,7 @@ uint64_t map_word(const struct map *map, uint64_t word);
 /* Makes room for the bits of [cluster, cluster + count), so that setting them cannot fail. */
 int map_reserve(struct map *map, uint64_t cluster, uint64_t count);
 void map_set(struct map *map, uint64_t cluster, uint64_t count);
+void map_clear(struct map *map, uint64_t cluster, uint64_t count); /* within what was reserved */
 
 /* Writing a map down, in the order that makes it true: take a snapshot of what changed, make the
  * data durable, store the snapshot, make the map durable. A snapshot that was not stored is given

@@ -68,26 +68,37 @@ static int enter_layer(void *argument, const struct layer_row *row)
     if (!layer)
         return error_no_memory();
     layer->row = row->row;
+    layer->below_row = row->below;
     layer->below_limit = row->below_limit;
     layer->frozen = row->state == LAYER_FROZEN;
     layer->full = row->full;
+    snprintf(layer->generation, sizeof layer->generation, "%s",
+             row->generation ? row->generation : "");
     /* A dead owner may have left writes in the page cache: only a flush makes them durable. */
     layer->dirty = layer->touched = row->state == LAYER_WRITABLE;
     if (pool_layer_enter(pool, layer) != LSM_ERR_OK) {
         layer_free(layer);
         return LSM_ERR_NO_MEMORY;
     }
-    if (row->below) {
-        layer->below = pool_layer(pool, row->below);
-        if (layer->below)
-            layer->below->uses++;
-        else
-            return error_set(LSM_ERR_DAMAGED, pool->path,
-                             "the layer %s of the pool %s stands on one that has no row", row->guid,
-                             pool->path);
-    }
     if (row->state == LAYER_SPARE && pool->spare_count < sizeof pool->spares / sizeof *pool->spares)
         pool->spares[pool->spare_count++] = layer;
+    return LSM_ERR_OK;
+}
+
+/* A layer may have a smaller number than the one it stands on: it was a spare before. */
+static int link_layers(struct pool *pool)
+{
+    for (struct layer_entry *e = pool->layers; e; e = e->hh.next) {
+        struct layer *layer = e->layer;
+        if (!layer->below_row)
+            continue;
+        layer->below = pool_layer(pool, layer->below_row);
+        if (!layer->below)
+            return error_set(LSM_ERR_DAMAGED, pool->path,
+                             "the layer %s of the pool %s stands on one that has no row",
+                             layer->guid, pool->path);
+        layer->below->uses++;
+    }
     return LSM_ERR_OK;
 }
 
@@ -108,6 +119,30 @@ static int enter_hold(void *argument, const struct hold_row *row)
     return LSM_ERR_OK;
 }
 
+static bool is_spare(const struct pool *pool, const struct layer *layer)
+{
+    for (uint32_t i = 0; i < pool->spare_count; i++)
+        if (pool->spares[i] == layer)
+            return true;
+    return false;
+}
+
+/* Layers that nothing names: a merge kept them while their volume was deleted, and then came the
+ * end. Those above go first, so each is looked at until no more is found. */
+static void remove_orphans(struct pool *pool)
+{
+    struct layer_entry *entry = pool->layers;
+    while (entry) {
+        struct layer *layer = entry->layer;
+        entry = entry->hh.next;
+        if (layer->uses > 0 || is_spare(pool, layer))
+            continue;
+        layer->uses = 1; /* ours, given back at once */
+        pool_layer_release(pool, layer);
+        entry = pool->layers; /* the list has changed */
+    }
+}
+
 static int load(struct pool *pool)
 {
     struct pool_row row;
@@ -117,6 +152,8 @@ static int load(struct pool *pool)
     memcpy(pool->id, row.id, ID_SIZE);
     pool->limit = row.limit_bytes;
     code = catalog_layers(pool->catalog, enter_layer, pool);
+    if (code == LSM_ERR_OK)
+        code = link_layers(pool);
     if (code == LSM_ERR_OK)
         code = catalog_volumes(pool->catalog, volume_load, pool);
     if (code == LSM_ERR_OK)
@@ -170,8 +207,10 @@ static int set_up(struct pool *pool, const struct pool_row *fresh)
         return code;
     pool->read_only = pool->home.read_only = catalog_read_only(pool->catalog);
     code = load(pool);
-    if (code == LSM_ERR_OK && !pool->read_only)
-        sweep(pool);
+    if (code != LSM_ERR_OK || pool->read_only)
+        return code;
+    remove_orphans(pool);
+    sweep(pool);
     return code;
 }
 
@@ -367,7 +406,7 @@ struct layer *pool_layer(struct pool *pool, int64_t row)
     return entry ? entry->layer : NULL;
 }
 
-static void forget_layer(struct pool *pool, struct layer *layer)
+void pool_layer_forget(struct pool *pool, struct layer *layer)
 {
     struct layer_entry *entry;
     HASH_FIND(hh, pool->layers, &layer->row, sizeof layer->row, entry);
@@ -487,10 +526,23 @@ void pool_layers_drop(struct pool *pool, struct layer *layer)
         if (layer->recycled)
             pool_spare_return(pool, layer);
         else
-            forget_layer(pool, layer);
+            pool_layer_forget(pool, layer);
         layer = below;
     }
     upkeep_wake(pool->root->upkeep);
+}
+
+void pool_layer_release(struct pool *pool, struct layer *layer)
+{
+    if (layer->uses > 1) {
+        layer->uses--;
+        return;
+    }
+    if (catalog_begin(pool->catalog) == LSM_ERR_OK &&
+        catalog_end(pool->catalog, pool_layers_doom(pool, layer)) == LSM_ERR_OK)
+        pool_layers_drop(pool, layer);
+    else
+        layer->uses--; /* a row that nothing names: the next open removes it */
 }
 
 void pool_files_drop(struct pool *pool, const char *guid)

@@ -43,6 +43,9 @@ struct volume {
 
     /* while handles are open, or somebody works on it without the lock */
     uint32_t handles, writers;
+    uint32_t background; /* of the handles, those of nobody who called */
+    atomic_bool stop_background;
+    uint64_t changed_ns; /* when it was last frozen, or lost a clone */
     struct stack *stack;
     struct gate gate;
     struct cluster_locks locks;
@@ -97,7 +100,9 @@ struct root {
     unsigned references; /* connections and I/O handles; guarded by the table's lock */
     bool direct;         /* ?cache=none */
     bool read_only;
+    atomic_bool closing;
     pthread_mutex_t lock;
+    pthread_cond_t quiet; /* a volume's background work has ended */
     struct pool **pools;
     uint32_t pool_count;
     struct descriptors *cache;
@@ -139,6 +144,10 @@ int pool_spares_make(struct pool *pool, uint32_t count);
  * inside a transaction; then, when that is committed, the picture and the files. */
 int pool_layers_doom(struct pool *pool, struct layer *layer);
 void pool_layers_drop(struct pool *pool, struct layer *layer);
+/* Gives one use back that is in no row: a transaction of its own, where something is to go. */
+void pool_layer_release(struct pool *pool, struct layer *layer);
+/* Out of the picture, and its files removed: its row is gone. */
+void pool_layer_forget(struct pool *pool, struct layer *layer);
 /* Files of a layer that is in no row: to be removed in the background. */
 void pool_files_drop(struct pool *pool, const char *guid);
 

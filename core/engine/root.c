@@ -355,6 +355,7 @@ static int set_up(struct root *root, int (*loaded)(struct root *root))
 
 static void destroy(struct root *root)
 {
+    atomic_store(&root->closing, true);
     if (root->runner)
         job_runner_stop(root->runner);
     upkeep_destroy(root->upkeep);
@@ -366,6 +367,7 @@ static void destroy(struct root *root)
     event_hub_destroy(root->hub);
     descriptors_destroy(root->cache);
     vfs_close(&root->lock_fd);
+    pthread_cond_destroy(&root->quiet);
     pthread_mutex_destroy(&root->lock);
     free(root->path);
     free(root);
@@ -378,6 +380,7 @@ static int open_new(const char *path, const struct stat *st, bool direct,
     if (!r)
         return error_no_memory();
     pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->quiet, NULL);
     r->lock_fd = -1;
     r->dev = st->st_dev;
     r->ino = st->st_ino;

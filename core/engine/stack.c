@@ -7,6 +7,10 @@
  * held*: the writer locks the clusters that it touches (of one word), looks again, writes whole
  * clusters (the ends completed from below), and then sets the bits. Bits are set after the data, so
  * a reader without a lock sees either the old cluster below or the new one here.
+ *
+ * A top that is being absorbed by the base right below it (top->into) runs the other way: bits are
+ * only ever cleared. What it does not hold is written in the base, in place. A write to what it does
+ * hold locks the clusters, brings them whole into the base, and then clears the bits.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -77,6 +81,23 @@ struct stack *stack_on_top(const struct stack *stack, struct layer *top, uint64_
     memcpy(taller->layers + 1, stack->layers, stack->depth * sizeof stack->layers[0]);
     taller->depth = stack->depth + 1;
     return taller;
+}
+
+struct stack *stack_without(const struct stack *stack, const struct layer *layer)
+{
+    struct stack *shorter = stack_alloc(stack->depth);
+    for (uint32_t i = 0; shorter && i < stack->depth; i++)
+        if (stack->layers[i] != layer)
+            shorter->layers[shorter->depth++] = stack->layers[i];
+    return shorter;
+}
+
+bool stack_has(const struct stack *stack, const struct layer *layer)
+{
+    for (uint32_t i = 0; i < stack->depth; i++)
+        if (stack->layers[i] == layer)
+            return true;
+    return false;
 }
 
 void stack_free(struct stack *stack)
@@ -365,12 +386,124 @@ static int write_locked(const struct stack *stack, struct cluster_locks *locks, 
     return error;
 }
 
+/* --- being absorbed -------------------------------------------------------------------------- */
+
+/* Bytes into the base, or zeros where there is no buffer. */
+static int put(struct layer *base, const char *buf, uint64_t count, uint64_t offset)
+{
+    return buf ? layer_write(base, buf, count, offset) : layer_zero(base, count, offset);
+}
+
+/* One cluster that the top holds, as it is with [offset, end) written over it. */
+static int move_cluster(struct layer *top, const char *buf, uint64_t offset, uint64_t end)
+{
+    _Alignas(CLUSTER_SIZE) char cluster[CLUSTER_SIZE];
+    uint64_t start = offset & ~CLUSTER_MASK;
+    int error = layer_read(top, cluster, CLUSTER_SIZE, start);
+    if (error)
+        return error;
+    if (buf)
+        memcpy(cluster + (offset - start), buf, end - offset);
+    else
+        memset(cluster + (offset - start), 0, end - offset);
+    return layer_write(top->into, cluster, CLUSTER_SIZE, start);
+}
+
+/* [offset, end) of one word, of which the top held something when it was looked at. */
+static int put_locked(struct layer *top, struct cluster_locks *locks, const char *buf,
+                      uint64_t offset, uint64_t end)
+{
+    struct cluster_lock mine = {.word = offset / WORD_SIZE,
+                                .clusters = touched(offset / WORD_SIZE, offset, end)};
+    int error = 0;
+    lock_clusters(locks, &mine);
+    while (offset < end && !error) {
+        uint64_t cluster = offset >> CLUSTER_SHIFT;
+        uint64_t until = min(end, (cluster + 1) << CLUSTER_SHIFT);
+        bool held = map_word(top->map, mine.word) >> (cluster % WORD_CLUSTERS) & 1;
+        if (held && until - offset < CLUSTER_SIZE)
+            error = move_cluster(top, buf, offset, until);
+        else
+            error = put(top->into, buf, until - offset, offset);
+        if (!error && held)
+            map_clear(top->map, cluster, 1);
+        buf = buf ? buf + (until - offset) : NULL;
+        offset = until;
+    }
+    unlock_clusters(locks, &mine);
+    return error;
+}
+
+static int put_through(const struct stack *stack, struct cluster_locks *locks, const char *buf,
+                       uint64_t offset, uint64_t end, struct layer **culprit)
+{
+    struct layer *top = stack->layers[0];
+    while (offset < end) {
+        bool held;
+        uint64_t until = same_until(top->map, offset, end, &held);
+        if (held)
+            until = min(until, (offset / WORD_SIZE + 1) * WORD_SIZE);
+        int error = held ? put_locked(top, locks, buf, offset, until)
+                         : put(top->into, buf, until - offset, offset);
+        if (error)
+            return blame(culprit, top->into, error);
+        buf = buf ? buf + (until - offset) : NULL;
+        offset = until;
+    }
+    return 0;
+}
+
+/* A run of clusters that the top holds: its data, and its holes as holes. */
+static int absorb_run(struct layer *top, char *buf, uint64_t offset, uint64_t end)
+{
+    while (offset < end) {
+        uint64_t data = end, data_end = end;
+        int error = layer_next_data(top, offset, end, &data);
+        if (!error && data < end)
+            error = layer_next_hole(top, data, end, &data_end);
+        if (!error && data > offset)
+            error = layer_zero(top->into, data - offset, offset);
+        if (!error && data_end > data)
+            error = layer_read(top, buf, data_end - data, data);
+        if (!error && data_end > data)
+            error = layer_write(top->into, buf, data_end - data, data);
+        if (error)
+            return error;
+        offset = data_end;
+    }
+    return 0;
+}
+
+int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, uint64_t word)
+{
+    struct layer *top = stack->layers[0];
+    struct cluster_lock mine = {.word = word, .clusters = UINT64_MAX};
+    char *buf = malloc(WORD_SIZE);
+    int error = buf ? 0 : ENOMEM;
+    lock_clusters(locks, &mine);
+    uint64_t held = map_word(top->map, word);
+    while (held && !error) {
+        uint64_t run = first_run(held);
+        uint64_t first = word * WORD_CLUSTERS + (uint64_t)__builtin_ctzll(run);
+        uint64_t count = (uint64_t)__builtin_popcountll(run);
+        error = absorb_run(top, buf, first << CLUSTER_SHIFT, (first + count) << CLUSTER_SHIFT);
+        if (!error)
+            map_clear(top->map, first, count);
+        held &= ~run;
+    }
+    unlock_clusters(locks, &mine);
+    free(buf);
+    return error;
+}
+
 int stack_write(const struct stack *stack, struct cluster_locks *locks, const void *buf,
                 uint64_t count, uint64_t offset, struct layer **culprit)
 {
     struct layer *top = stack->layers[0];
     if (!top->map)
         return blame(culprit, top, layer_write(top, buf, count, offset));
+    if (top->into)
+        return put_through(stack, locks, buf, offset, offset + count, culprit);
     const char *from = buf;
     uint64_t end = offset + count;
     while (offset < end) {
@@ -423,6 +556,8 @@ int stack_zero(const struct stack *stack, struct cluster_locks *locks, uint64_t 
     struct layer *top = stack->layers[0];
     if (!top->map)
         return blame(culprit, top, layer_zero(top, count, offset));
+    if (top->into)
+        return put_through(stack, locks, NULL, offset, offset + count, culprit);
     uint64_t end = offset + count;
     while (offset < end) {
         uint64_t n, part = CLUSTER_SIZE - (offset & CLUSTER_MASK);

@@ -10,6 +10,7 @@
 #define REPLICANT_ENGINE_STACK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "layer.h"
@@ -59,5 +60,12 @@ int stack_write(const struct stack *stack, struct cluster_locks *locks, const vo
                 uint64_t count, uint64_t offset, struct layer **culprit);
 int stack_zero(const struct stack *stack, struct cluster_locks *locks, uint64_t count,
                uint64_t offset, struct layer **culprit);
+
+/* Moves what the top holds in the 64 clusters from `word` * 64 on into the base that absorbs it. */
+int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, uint64_t word);
+
+/* The same stack without one of its layers, which stays open; memory alone. NULL: no memory. */
+struct stack *stack_without(const struct stack *stack, const struct layer *layer);
+bool stack_has(const struct stack *stack, const struct layer *layer);
 
 #endif

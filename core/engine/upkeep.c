@@ -4,11 +4,13 @@
  * allocating one) without it, on names that it copied: a layer that goes away meanwhile does no
  * harm. What fails here is nobody's call and is tried again, or swept at the next open.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fold.h"
 #include "upkeep.h"
 #include "vfs.h"
 #include "../util/cleanup.h"
@@ -16,6 +18,7 @@
 
 #define SPARES_LOW 4
 #define SPARES_HIGH 8
+#define LATER_NS 250000000
 
 struct upkeep {
     struct root *root;
@@ -75,19 +78,24 @@ static void make_spares(struct pool *pool)
     error_clear();
 }
 
-static void keep(struct pool *pool)
+/* Whether something is left to do when it has been quiet for a while. */
+static bool keep(struct pool *pool)
 {
     char guid[ID_SIZE];
+    enum fold_result folded;
     if (pool->read_only)
-        return;
+        return false;
     make_spares(pool);
     while (take_name(pool->root, &pool->unreserved, &pool->unreserved_count, guid))
         reserve_blocks(pool, guid);
     while (take_name(pool->root, &pool->dead, &pool->dead_count, guid))
         layer_files_remove(&pool->home, guid);
+    while ((folded = fold_once(pool)) == FOLD_DONE)
+        ;
     if (catalog_checkpoint_due(pool->catalog))
         catalog_checkpoint(pool->catalog);
     error_clear();
+    return folded == FOLD_LATER;
 }
 
 static struct pool *turn_to(struct upkeep *upkeep, uint32_t i)
@@ -105,20 +113,33 @@ void upkeep_forget(struct upkeep *upkeep, const struct pool *pool)
         pthread_cond_wait(&upkeep->moved_on, &upkeep->root->lock);
 }
 
+/* False: woken, and to look again. True: it is time for what was put off. */
+static bool wait_for_work(struct upkeep *upkeep, bool later)
+{
+    struct timespec soon;
+    clock_gettime(CLOCK_REALTIME, &soon);
+    soon.tv_nsec += LATER_NS;
+    soon.tv_sec += soon.tv_nsec / 1000000000;
+    soon.tv_nsec %= 1000000000;
+    if (later)
+        return pthread_cond_timedwait(&upkeep->wake, &upkeep->lock, &soon) == ETIMEDOUT;
+    pthread_cond_wait(&upkeep->wake, &upkeep->lock);
+    return false;
+}
+
 static void *work(void *argument)
 {
     struct upkeep *upkeep = argument;
+    bool later = false;
     pthread_mutex_lock(&upkeep->lock);
     while (!upkeep->stopping) {
-        if (!upkeep->asked) {
-            pthread_cond_wait(&upkeep->wake, &upkeep->lock);
+        if (!upkeep->asked && !wait_for_work(upkeep, later))
             continue;
-        }
-        upkeep->asked = false;
+        later = upkeep->asked = false;
         pthread_mutex_unlock(&upkeep->lock);
         struct pool *pool;
         for (uint32_t i = 0; (pool = turn_to(upkeep, i)) != NULL; i++)
-            keep(pool);
+            later = keep(pool) || later;
         pthread_mutex_lock(&upkeep->lock);
     }
     pthread_mutex_unlock(&upkeep->lock);

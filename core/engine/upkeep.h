@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What is done ahead of time or afterwards, so that no caller waits for it: spare layers, the files
- * of layers that are gone, blocks that a freeze promised to a FULL volume, and the order of the
- * catalogs' WALs. One thread a root, started when there is first something to do.
+ * of layers that are gone, blocks that a freeze promised to a FULL volume, short stacks, and the
+ * order of the catalogs' WALs. One thread a root, started when there is first something to do.
  */
 #ifndef REPLICANT_ENGINE_UPKEEP_H
 #define REPLICANT_ENGINE_UPKEEP_H

@@ -253,14 +253,17 @@ int volume_flush_ahead(struct volume *volume)
     int code = volume_open_stack(volume);
     if (code != LSM_ERR_OK)
         return code;
+    volume->background++;
     pthread_mutex_unlock(lock);
     for (int i = 0; i < 2 && code == LSM_ERR_OK; i++)
         code = layer_flush(top);
     pthread_mutex_lock(lock);
     struct _lsm_error *why = error_take();
+    volume->background--;
     volume_close_stack(volume);
     error_clear();
     error_restore(why);
+    pthread_cond_broadcast(&volume->pool->root->quiet);
     return code;
 }
 
@@ -498,8 +501,10 @@ void volume_remove(struct volume *volume)
     struct pool *pool = volume->pool;
     struct volume *parent;
     HASH_FIND_STR(pool->volumes, volume->parent, parent);
-    if (parent)
+    if (parent) {
         parent->clones--;
+        parent->changed_ns = clock_monotonic_ns();
+    }
     HASH_DEL(pool->volumes, volume);
     pool_layers_drop(pool, volume->top);
     event_publish(pool->root->hub, LSM_EVENT_VOLUME, volume->id, -1, -1);
@@ -610,6 +615,7 @@ int volume_tag_set(struct volume *volume, const char *key, const char *value)
         tag_put(volume, tags, pair);
     else
         tag_remove(volume, key);
+    event_publish(volume->pool->root->hub, LSM_EVENT_VOLUME, volume->id, -1, -1);
     return code;
 }
 
