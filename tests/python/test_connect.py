@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import replicant
 from conftest import refused
@@ -75,6 +79,26 @@ def test_two_connections_of_one_process(uri, conn):
         assert other.volume("shared").id == volume.id
         other.create_volume("back", 4096)
     assert {v.name for v in conn.volumes()} == {"shared", "back"}
+
+
+def test_root_owned_by_another_process_is_1003(conn, uri):
+    """One owner at a time; the other is told who that is, at once, and may try again."""
+    program = """
+import sys, replicant
+try:
+    replicant.connect(sys.argv[1], timeout=5)
+except replicant.Busy as error:
+    print(int(error.code), error.retryable, error)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, uri],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.startswith("1003 True ")
+    assert str(os.getpid()) in ran.stdout
 
 
 def test_with_returns_none_and_lets_errors_pass(uri):

@@ -219,7 +219,7 @@ class Model(RuleBasedStateMachine):
                     assert extent.offset == at
                     at += extent.length
                     if extent.kind is replicant.ExtentKind.ZERO:
-                        assert not any(held[extent.offset : at])
+                        assert held.count(0, extent.offset, at) == extent.length
                 assert at == len(held)
             parent = self.parents.get(record.id)
             assert record.parent_id == parent
