@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A behaviour is a file and a test case of the same name; suites.c puts them together. */
+#ifndef REPLICANT_TESTS_CONTRACT_SUITES_H
+#define REPLICANT_TESTS_CONTRACT_SUITES_H
+
+#include "kit.h"
+
+/* calls: what each call answers */
+TCase *capabilities(void);
+TCase *delete_volume(void);
+TCase *enable(void);
+TCase *last_error(void);
+TCase *names(void);
+TCase *outputs(void);
+TCase *pools(void);
+TCase *search(void);
+TCase *sizes(void);
+TCase *tags(void);
+TCase *unknown(void);
+TCase *volume_record(void);
+
+#endif
