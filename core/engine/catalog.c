@@ -77,6 +77,7 @@ struct catalog {
     sqlite3_stmt *statements[STATEMENTS];
     atomic_int wal_pages;
     bool read_only;
+    bool in_doubt; /* a commit failed whose frames may still be read as one after a crash */
 };
 
 /* --- errors ---------------------------------------------------------------------------------- */
@@ -187,10 +188,27 @@ static int number(struct catalog *catalog, const char *sql, int64_t *value)
 
 /* --- transactions ---------------------------------------------------------------------------- */
 
+/* A commit that failed may have left all of its frames in the WAL, and who opens the catalog after a
+ * crash would take it for done. A transaction that changes nothing is written over them: only then
+ * has it surely not happened, and its files may go. */
+static int make_certain(struct catalog *catalog)
+{
+    int64_t version;
+    char sql[64];
+    int code = number(catalog, "PRAGMA user_version", &version);
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %lld", (long long)version);
+    if (code == LSM_ERR_OK)
+        code = execute(catalog, sql);
+    catalog->in_doubt = code != LSM_ERR_OK;
+    return code;
+}
+
 int catalog_begin(struct catalog *catalog)
 {
     pthread_mutex_lock(&catalog->lock);
-    int code = run(catalog, BEGIN, "");
+    int code = catalog->in_doubt ? make_certain(catalog) : LSM_ERR_OK;
+    if (code == LSM_ERR_OK)
+        code = run(catalog, BEGIN, "");
     if (code != LSM_ERR_OK)
         pthread_mutex_unlock(&catalog->lock);
     return code;
@@ -208,10 +226,16 @@ void catalog_rollback(struct catalog *catalog)
 int catalog_commit(struct catalog *catalog)
 {
     int code = run(catalog, COMMIT, "");
-    if (code == LSM_ERR_OK)
+    if (code == LSM_ERR_OK) {
         pthread_mutex_unlock(&catalog->lock);
-    else
-        catalog_rollback(catalog);
+        return code;
+    }
+    struct _lsm_error *why = error_take();
+    if (!sqlite3_get_autocommit(catalog->db))
+        run(catalog, ROLLBACK, "");
+    make_certain(catalog);
+    error_restore(why);
+    pthread_mutex_unlock(&catalog->lock);
     return code;
 }
 
