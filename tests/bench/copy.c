@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Its peers are programs, so tests/bench/run takes turns with them. They copy the very file that
+ * the volume stands in. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+/* EXTENTS of EXTENT-KIB, each somewhere in its own equal part of the volume; 0: all of it. */
+void bench_make(const struct bench *b, char **arguments)
+{
+    uint64_t size = strtoull(arguments[1], NULL, 10) * MIB;
+    uint64_t extents = strtoull(arguments[2], NULL, 10);
+    uint64_t length = strtoull(arguments[3], NULL, 10) * KIB;
+    lsm_volume *volume = bench_volume(b, arguments[0], size);
+    lsm_volume_io *io = bench_open(b, volume);
+    if (!extents) {
+        length = 2 * MIB;
+        extents = size / length;
+    }
+    uint64_t part = size / extents, places = 1;
+    while (places * 2 <= part / length)
+        places *= 2;
+    for (uint64_t i = 0; i < extents; i++)
+        bench_write(io, length, i * part + bench_scatter(i, places) * length);
+    bench_flush(io);
+    bench_close(io);
+    printf("%s\n", lsm_volume_base_path_get(volume));
+    lsm_volume_record_free(volume);
+}
+
+static lsm_volume *by_name(const struct bench *b, const char *name)
+{
+    lsm_volume **volumes = NULL, *found = NULL;
+    uint32_t count = 0;
+    bench_check(b->conn, lsm_volume_list(b->conn, "name", name, &volumes, &count, 0), name);
+    if (count)
+        found = lsm_volume_record_copy(volumes[0]);
+    lsm_volume_record_array_free(volumes, count);
+    return found;
+}
+
+void bench_copy(const struct bench *b, char **arguments)
+{
+    lsm_volume *source = by_name(b, arguments[0]), *none = NULL;
+    lsm_job *done = NULL;
+    char *job = NULL;
+    uint64_t before = bench_memory_kib("Rss:"), begun = bench_now();
+    int rc = lsm_volume_replicate(b->conn, NULL, LSM_VOLUME_REPLICATE_COPY, source, "copy", &none,
+                                  &job, 0);
+    bench_check(b->conn, rc == LSM_ERR_JOB_STARTED ? LSM_ERR_OK : rc, "copy");
+    bench_check(b->conn, lsm_job_wait(b->conn, job, UINT32_MAX, &done, 0), "wait");
+    uint64_t ns = bench_now() - begun;
+    if (lsm_job_state_get(done) != LSM_JOB_STATE_DONE)
+        bench_fail("the copy did not end well");
+    bench_print("copy", (double)ns, (double)(bench_memory_kib("VmHWM:") - before));
+    bench_check(b->conn, lsm_job_free(b->conn, &job, 0), "job free");
+    bench_delete(b, by_name(b, "copy"));
+    lsm_job_record_free(done);
+    lsm_volume_record_free(source);
+}
