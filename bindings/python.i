@@ -152,6 +152,9 @@ struct _ ## TYPE {};
 }
 %typemap(in, numinputs=0) TYPE ** (TYPE *made = NULL) { $1 = &made; }
 %typemap(argout) TYPE ** { $result = gather($result, made_object(*$1, $descriptor(TYPE *))); }
+%typemap(out) TYPE * { /* only what makes one returns one */
+    $result = $1 ? made_object($1, $descriptor(TYPE *)) : PyErr_NoMemory();
+}
 %enddef
 
 %fragment("made_object", "runtime") %{
