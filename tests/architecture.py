@@ -46,22 +46,20 @@ ENGINE = [
     ['stack'],
     ['gate'],
     ['catalog'],
-    ['pool'],
     ['upkeep'],
-    ['root'],
+    ['pool'],
     ['volume'],
-    ['volume_io'],
     ['freeze'],
     ['fold'],
+    ['chores'],
+    ['root'],
+    ['volume_io'],
     ['mover'],
     ['clone', 'copy', 'replicate'],
     ['engine'],
 ]
 # What may look up all the same, and why. One that is not needed any more is an error.
-ENGINE_UP = {
-    ('core/engine/pool.c', 'core/engine/volume.h'): 'opening a pool loads its volumes',
-    ('core/engine/pool.c', 'core/engine/upkeep.h'): 'a verb wakes the thread that works afterwards',
-}
+ENGINE_UP = {}
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}
 
 # Libraries that only some files may know.

@@ -15,7 +15,6 @@
 #include "freeze.h"
 #include "mover.h"
 #include "replicate.h"
-#include "upkeep.h"
 #include "../job/store.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
@@ -124,7 +123,6 @@ static void discard(struct pool *pool, struct draft *draft)
     volume_free(draft->target);
     if (draft->base) {
         pool_files_drop(pool, draft->base->guid);
-        upkeep_wake(pool->root->upkeep);
         layer_free(draft->base);
     }
     free(draft->entry);

@@ -316,8 +316,10 @@ static int volume_replicate(void *b, const struct replicate_request *request,
 
 static int range_block_size(void *b, const lsm_system *system, uint32_t *bytes)
 {
-    (void)b;
-    (void)system;
+    const struct root *root = ROOT(b);
+    if (!system->id || strcmp(system->id, root->id) != 0)
+        return error_set(LSM_ERR_NOT_FOUND_SYSTEM, system->id, "the system %s is not that of %s",
+                         system->id ? system->id : "(none)", root->path);
     *bytes = BLOCK_SIZE;
     return LSM_ERR_OK;
 }

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "fold.h"
-#include "upkeep.h"
 #include "volume.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
@@ -355,7 +354,7 @@ static int end_absorb(struct volume *v, struct layer *top)
     layer_set_writable(base);
     base->full = top->full;
     if (base->full)
-        upkeep_reserve(v->pool, base->guid);
+        pool_reserve_later(v->pool, base->guid);
     v->top = base;
     stack_free(v->stack);
     v->stack = stack;

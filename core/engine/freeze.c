@@ -93,7 +93,7 @@ void freeze_done(struct freeze *freeze)
     }
     gate_open(&volume->gate);
     if (new_top->full)
-        upkeep_reserve(volume->pool, new_top->guid);
+        pool_reserve_later(volume->pool, new_top->guid);
     upkeep_wake(volume->pool->root->upkeep);
 }
 

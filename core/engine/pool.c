@@ -13,7 +13,6 @@
 #include "pool.h"
 #include "upkeep.h"
 #include "vfs.h"
-#include "volume.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
@@ -155,10 +154,6 @@ static int load(struct pool *pool)
     if (code == LSM_ERR_OK)
         code = link_layers(pool);
     if (code == LSM_ERR_OK)
-        code = catalog_volumes(pool->catalog, volume_load, pool);
-    if (code == LSM_ERR_OK)
-        code = catalog_tags(pool->catalog, volume_load_tag, pool);
-    if (code == LSM_ERR_OK)
         code = catalog_holds(pool->catalog, enter_hold, pool);
     return code;
 }
@@ -172,7 +167,7 @@ static bool has_row(const struct pool *pool, const char *guid)
 }
 
 /* Only what is named as we name files is ours to remove. */
-static void sweep(struct pool *pool)
+static void sweep_files(struct pool *pool)
 {
     DIR *directory = opendir(pool->home.directory);
     struct dirent *entry;
@@ -206,12 +201,15 @@ static int set_up(struct pool *pool, const struct pool_row *fresh)
     if (code != LSM_ERR_OK)
         return code;
     pool->read_only = pool->home.read_only = catalog_read_only(pool->catalog);
-    code = load(pool);
-    if (code != LSM_ERR_OK || pool->read_only)
-        return code;
+    return load(pool);
+}
+
+void pool_sweep(struct pool *pool)
+{
+    if (pool->read_only)
+        return;
     remove_orphans(pool);
-    sweep(pool);
-    return code;
+    sweep_files(pool);
 }
 
 int pool_open(struct root *root, const char *name, const struct pool_row *fresh, struct pool **pool)
@@ -250,11 +248,6 @@ void pool_close(struct pool *pool)
 {
     if (!pool)
         return;
-    struct volume *volume, *next;
-    HASH_ITER(hh, pool->volumes, volume, next) {
-        HASH_DEL(pool->volumes, volume);
-        volume_free(volume);
-    }
     free_layers(pool);
     for (struct hold *hold = pool->holds, *after; hold; hold = after) {
         after = hold->next;
@@ -262,8 +255,8 @@ void pool_close(struct pool *pool)
     }
     catalog_close(pool->catalog);
     vfs_close(&pool->lock_fd);
-    free(pool->dead);
-    free(pool->unreserved);
+    free(pool->dead.guids);
+    free(pool->unreserved.guids);
     free(pool->home.directory);
     free(pool->path);
     free(pool->name);
@@ -354,8 +347,8 @@ uint64_t pool_free(struct pool *pool)
 int pool_check_space(struct pool *pool, uint64_t bytes, const char *what)
 {
     uint64_t room = pool_free(pool);
-    if (room < bytes && pool->dead_count > 0) { /* what was deleted may not be gone yet */
-        upkeep_remove_dead(pool);
+    if (room < bytes && pool->dead.count > 0) { /* what was deleted may not be gone yet */
+        pool_files_remove(pool);
         room = pool_free(pool);
     }
     if (room >= bytes)
@@ -545,17 +538,36 @@ void pool_layer_release(struct pool *pool, struct layer *layer)
         layer->uses--; /* a row that nothing names: the next open removes it */
 }
 
+/* Without memory the name is not kept: what it stands for is done at the next open, or not at all. */
+static void add_guid(struct guid_list *list, const char *guid)
+{
+    if (list->count == list->room) {
+        uint32_t room = list->room ? 2 * list->room : 16;
+        void *guids = realloc(list->guids, room * sizeof *list->guids);
+        if (!guids)
+            return;
+        list->guids = guids;
+        list->room = room;
+    }
+    memcpy(list->guids[list->count++], guid, ID_SIZE);
+}
+
 void pool_files_drop(struct pool *pool, const char *guid)
 {
-    if (pool->dead_count == pool->dead_room) {
-        uint32_t room = pool->dead_room ? 2 * pool->dead_room : 16;
-        void *dead = realloc(pool->dead, room * sizeof *pool->dead);
-        if (!dead)
-            return; /* swept when the pool is opened next */
-        pool->dead = dead;
-        pool->dead_room = room;
-    }
-    memcpy(pool->dead[pool->dead_count++], guid, ID_SIZE);
+    add_guid(&pool->dead, guid);
+    upkeep_wake(pool->root->upkeep);
+}
+
+void pool_files_remove(struct pool *pool)
+{
+    while (pool->dead.count > 0)
+        layer_files_remove(&pool->home, pool->dead.guids[--pool->dead.count]);
+}
+
+void pool_reserve_later(struct pool *pool, const char *guid)
+{
+    add_guid(&pool->unreserved, guid);
+    upkeep_wake(pool->root->upkeep);
 }
 
 /* --- holds ----------------------------------------------------------------------------------- */

@@ -65,6 +65,11 @@ struct hold {
     struct hold *next;
 };
 
+struct guid_list {
+    char (*guids)[ID_SIZE];
+    uint32_t count, room;
+};
+
 struct pool {
     struct root *root;
     char id[ID_SIZE];
@@ -81,14 +86,12 @@ struct pool {
     struct hold *holds;
     struct job_lane lane;
 
-    /* for upkeep */
+    /* for the background (chores.c) */
     struct layer *spares[16];
     uint32_t spare_count;
     bool wants_spares;                 /* a freeze was asked for: keep some ready */
-    char (*dead)[ID_SIZE];             /* layers whose files are to go */
-    uint32_t dead_count, dead_room;
-    char (*unreserved)[ID_SIZE];       /* full tops whose blocks are yet to be taken */
-    uint32_t unreserved_count, unreserved_room;
+    struct guid_list dead;             /* layers whose files are to go */
+    struct guid_list unreserved;       /* full tops whose blocks are yet to be taken */
 };
 
 struct root {
@@ -109,13 +112,17 @@ struct root {
     struct event_hub *hub;
     struct job_runner *runner;
     struct upkeep *upkeep;
+    struct pool *tended; /* where the background is at work */
     struct root *next; /* in the table */
 };
 
-/* A catalog and what lies beside it, under <root>/<name>. `fresh`: make it if it is not there. */
+/* A catalog and what lies beside it, under <root>/<name>, and the picture of its layers and holds.
+ * `fresh`: make it if it is not there. */
 int pool_open(struct root *root, const char *name, const struct pool_row *fresh,
               struct pool **pool);
-void pool_close(struct pool *pool); /* NULL is fine; its jobs are stopped */
+void pool_close(struct pool *pool); /* NULL is fine; its volumes are out of the picture */
+/* When the volumes are in the picture, too: what a crash left of layers that nothing names. */
+void pool_sweep(struct pool *pool);
 
 struct pool *pool_by_id(struct root *root, const char *id);
 struct pool *pool_by_name(struct root *root, const char *name);
@@ -150,6 +157,9 @@ void pool_layer_release(struct pool *pool, struct layer *layer);
 void pool_layer_forget(struct pool *pool, struct layer *layer);
 /* Files of a layer that is in no row: to be removed in the background. */
 void pool_files_drop(struct pool *pool, const char *guid);
+void pool_files_remove(struct pool *pool); /* now, for who cannot wait */
+/* The blocks of a full layer are to be taken, in the background. */
+void pool_reserve_later(struct pool *pool, const char *guid);
 
 /* --- holds ----------------------------------------------------------------------------------- */
 

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "root.h"
+#include "chores.h"
 #include "upkeep.h"
 #include "vfs.h"
+#include "volume.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
@@ -228,6 +230,28 @@ static int look(const char *path, struct contents *contents)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
+static void close_pool(struct pool *pool)
+{
+    volumes_free(pool);
+    if (!pool->read_only)
+        pool_files_remove(pool);
+    pool_close(pool);
+}
+
+static int open_pool(struct root *root, const char *name, const struct pool_row *fresh,
+                     struct pool **pool)
+{
+    int code = pool_open(root, name, fresh, pool);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = volumes_load(*pool);
+    if (code == LSM_ERR_OK)
+        pool_sweep(*pool);
+    else
+        close_pool(*pool);
+    return code;
+}
+
 static int append(struct root *root, struct pool *pool)
 {
     void *pools = realloc(root->pools, (root->pool_count + 1) * sizeof *root->pools);
@@ -249,7 +273,7 @@ static int make_pool(struct root *root, const char *name, uint64_t limit, struct
     struct pool_row row;
     int code = fill_row(&row, limit);
     if (code == LSM_ERR_OK)
-        code = pool_open(root, name, &row, pool);
+        code = open_pool(root, name, &row, pool);
     if (code != LSM_ERR_OK)
         return code;
     autofree char *path = strdup((*pool)->path);
@@ -257,7 +281,7 @@ static int make_pool(struct root *root, const char *name, uint64_t limit, struct
     if (!error)
         error = vfs_sync_directory(root->path);
     if (error) {
-        pool_close(*pool);
+        close_pool(*pool);
         return error_set_errno(LSM_ERR_IO, error, path, "cannot make the pool %s durable", name);
     }
     return LSM_ERR_OK;
@@ -274,7 +298,7 @@ static int make_default(struct root *root)
     struct pool *pool;
     int code = make_pool(root, DEFAULT_POOL, 0, &pool);
     if (code == LSM_ERR_OK && (code = append(root, pool)) != LSM_ERR_OK)
-        pool_close(pool);
+        close_pool(pool);
     return code;
 }
 
@@ -289,7 +313,7 @@ static int open_listed(struct root *root, const char *name)
         if (root->pools[i]->dev == st.st_dev && root->pools[i]->ino == st.st_ino)
             return LSM_ERR_OK;
     struct pool *pool;
-    int code = pool_open(root, name, NULL, &pool);
+    int code = open_pool(root, name, NULL, &pool);
     if (code != LSM_ERR_OK)
         return code;
     const struct pool *twin = pool_by_id(root, pool->id);
@@ -300,7 +324,7 @@ static int open_listed(struct root *root, const char *name)
     else
         code = append(root, pool);
     if (code != LSM_ERR_OK)
-        pool_close(pool);
+        close_pool(pool);
     return code;
 }
 
@@ -325,7 +349,7 @@ static int start_services(struct root *root)
     root->cache = descriptors_create(descriptor_bound());
     root->hub = event_hub_create();
     root->runner = root->hub ? job_runner_create(root->hub) : NULL;
-    root->upkeep = upkeep_create(root);
+    root->upkeep = upkeep_create(chores_round, root);
     return root->cache && root->runner && root->upkeep ? LSM_ERR_OK : error_no_memory();
 }
 
@@ -362,7 +386,7 @@ static void destroy(struct root *root)
     root->upkeep = NULL;
     job_runner_destroy(root->runner);
     for (uint32_t i = 0; i < root->pool_count; i++)
-        pool_close(root->pools[i]);
+        close_pool(root->pools[i]);
     free(root->pools);
     event_hub_destroy(root->hub);
     descriptors_destroy(root->cache);
@@ -482,6 +506,9 @@ static int place_pool(struct root *root, const char *path, const char *directory
                                errno, where, "cannot make the directory %s", where);
     if (!directory)
         return LSM_ERR_OK;
+    struct stat st;
+    if (!*made && vfs->stat(directory, &st) == 0 && !S_ISDIR(st.st_mode))
+        return error_set(LSM_ERR_INVALID_ARGUMENT, directory, "%s is not a directory", directory);
     struct contents contents = {0};
     int code = look(directory, &contents);
     if (code == LSM_ERR_OK && (contents.count || contents.foreign || exists(directory, "lock", NULL)))
@@ -526,7 +553,7 @@ int root_pool_create(struct root *root, const char *name, const char *directory,
     if (code == LSM_ERR_OK)
         code = make_pool(root, name, limit, pool);
     if (code == LSM_ERR_OK && (code = append(root, *pool)) != LSM_ERR_OK)
-        pool_close(*pool);
+        close_pool(*pool);
     if (code == LSM_ERR_OK)
         return code;
     struct _lsm_error *why = error_take();
@@ -548,21 +575,20 @@ static void take_out(struct root *root, struct pool *pool)
     memmove(root->pools + i, root->pools + i + 1,
             (root->pool_count - i - 1) * sizeof *root->pools);
     root->pool_count--;
-    upkeep_forget(root->upkeep, pool);
+    chores_forget(root, pool);
 }
 
 /* A directory outside the root is emptied of what is ours and left to whoever made it. */
 int root_pool_delete(struct root *root, struct pool *pool)
 {
     take_out(root, pool);
-    upkeep_remove_dead(pool);
     while (pool->spare_count > 0)
         layer_files_remove(&pool->home, pool->spares[--pool->spare_count]->guid);
     autofree char *path = strdup(pool->path);
     char target[PATH_MAX];
     ssize_t linked = path ? readlink(path, target, sizeof target) : -1;
     job_runner_drop_lane(root->runner, &pool->lane);
-    pool_close(pool);
+    close_pool(pool);
     if (!path)
         return error_no_memory();
     remove_files(path, NULL);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "volume.h"
-#include "upkeep.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
@@ -80,7 +79,7 @@ void volume_enter(struct volume *volume)
     HASH_ADD_STR(pool->volumes, id, volume);
 }
 
-int volume_load(void *argument, const struct volume_row *row)
+static int load(void *argument, const struct volume_row *row)
 {
     struct pool *pool = argument;
     struct layer *top = pool_layer(pool, row->top);
@@ -152,7 +151,7 @@ static void tag_put(struct volume *volume, char **tags, char *pair[2])
     volume->tags = tags;
 }
 
-int volume_load_tag(void *argument, const char *id, const char *key, const char *value)
+static int load_tag(void *argument, const char *id, const char *key, const char *value)
 {
     struct pool *pool = argument;
     struct volume *volume;
@@ -162,6 +161,21 @@ int volume_load_tag(void *argument, const char *id, const char *key, const char 
     if (tags)
         tag_put(volume, tags, pair);
     return tags || !volume ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
+}
+
+int volumes_load(struct pool *pool)
+{
+    int code = catalog_volumes(pool->catalog, load, pool);
+    return code == LSM_ERR_OK ? catalog_tags(pool->catalog, load_tag, pool) : code;
+}
+
+void volumes_free(struct pool *pool)
+{
+    struct volume *volume, *next;
+    HASH_ITER(hh, pool->volumes, volume, next) {
+        HASH_DEL(pool->volumes, volume);
+        volume_free(volume);
+    }
 }
 
 /* --- finding --------------------------------------------------------------------------------- */

@@ -8,9 +8,9 @@
 
 #include "pool.h"
 
-/* Rows into the picture, while a pool is opened; `pool` is the callback's argument. */
-int volume_load(void *pool, const struct volume_row *row);
-int volume_load_tag(void *pool, const char *volume, const char *key, const char *value);
+/* A pool's volumes into the picture, when it is opened, and out of it. */
+int volumes_load(struct pool *pool);
+void volumes_free(struct pool *pool);
 void volume_free(struct volume *volume); /* the memory alone; NULL is fine */
 
 struct volume *volume_find(struct root *root, const char *id); /* NULL: none; also one not ready */
