@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The backends that the contract is run for, and what the suite cannot ask of them through the API. */
+/* The backends that the contract is run for, and what the suite cannot ask of them through the API.
+ */
 #ifndef REPLICANT_TESTS_CONTRACT_BACKEND_H
 #define REPLICANT_TESTS_CONTRACT_BACKEND_H
 

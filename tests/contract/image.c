@@ -49,8 +49,7 @@ void random_bytes(unsigned char *bytes, uint64_t n, uint32_t seed)
         bytes[i] = (unsigned char)(random_next(&seed) >> 7);
 }
 
-void image_write(struct image *image, lsm_volume_io *io, uint64_t offset, uint64_t n,
-                 uint32_t seed)
+void image_write(struct image *image, lsm_volume_io *io, uint64_t offset, uint64_t n, uint32_t seed)
 {
     random_bytes(image->bytes + offset, n, seed);
     FINE(lsm_volume_io_pwrite(io, image->bytes + offset, n, offset, 0));
@@ -111,8 +110,9 @@ const char *image_differs(const struct image *image, lsm_volume_io *io)
         snprintf(why, sizeof why, "reading answers %d", rc);
     for (uint64_t i = 0, n = 0; rc == OK && !same && i < image->size; i++) {
         if (bytes[i] != image->bytes[i] && n++ == 0)
-            snprintf(why, sizeof why, "byte %" PRIu64 " (cluster %" PRIu64 ") is 0x%02x, not 0x%02x",
-                     i, i / CLUSTER, bytes[i], image->bytes[i]);
+            snprintf(why, sizeof why,
+                     "byte %" PRIu64 " (cluster %" PRIu64 ") is 0x%02x, not 0x%02x", i, i / CLUSTER,
+                     bytes[i], image->bytes[i]);
     }
     free(bytes);
     return same ? NULL : why;

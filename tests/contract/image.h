@@ -15,7 +15,7 @@ struct image {
 
 #define autoimage __attribute__((cleanup(image_destroy)))
 
-struct image *image_create(uint64_t size);            /* zeros */
+struct image *image_create(uint64_t size); /* zeros */
 struct image *image_copy(const struct image *image);
 void image_destroy(struct image **image);
 void image_resize(struct image *image, uint64_t size); /* what is added is zeros */

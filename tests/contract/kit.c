@@ -347,8 +347,8 @@ char *copy_start(lsm_pool *pool, lsm_volume *source, const char *name, uint64_t 
     lsm_volume *made = NULL;
     char *job = NULL;
     ck_assert_int_eq(lsm_replicate_options_rate_limit_set(options, rate), OK);
-    STARTED(lsm_volume_replicate_with(world.conn, pool, COPY, source, name, options, &made, &job,
-                                      0));
+    STARTED(
+        lsm_volume_replicate_with(world.conn, pool, COPY, source, name, options, &made, &job, 0));
     ck_assert_ptr_null(made);
     ck_assert_ptr_nonnull(job);
     return job;

@@ -97,7 +97,7 @@ lsm_volume *volume_named(const char *name); /* NULL: none is listed */
 lsm_volume *volume_with(const char *key, const char *value);
 void volume_look(lsm_volume **volume); /* the record, read anew */
 uint64_t volume_bytes(lsm_volume *volume);
-int volume_delete(lsm_volume *volume); /* the answer */
+int volume_delete(lsm_volume *volume);                 /* the answer */
 int volume_resize(lsm_volume **volume, uint64_t size); /* the answer; the record becomes the new */
 uint32_t volume_count(const char *key, const char *value);
 bool volume_has_dependants(lsm_volume *volume);

@@ -48,8 +48,7 @@ END_TEST
 START_TEST(error_says_whether_to_try_again)
 {
     autovolume lsm_volume *v = volume_make("v", MIB);
-    lsm_error_ptr e =
-        refusal(replicate(NULL, CLONE, v, "v", NULL), LSM_ERR_NAME_CONFLICT);
+    lsm_error_ptr e = refusal(replicate(NULL, CLONE, v, "v", NULL), LSM_ERR_NAME_CONFLICT);
     ck_assert_int_eq(lsm_error_retryable_get(e), 0);
     lsm_error_free(e);
     e = refusal(volume_resize(&v, MIB), LSM_ERR_NO_STATE_CHANGE);
@@ -81,8 +80,8 @@ static void *other_thread(void *volume)
     autovolume lsm_volume *renamed = NULL;
     int rc = lsm_volume_rename(world.conn, volume, "v", &renamed, 0);
     lsm_error_ptr e = lsm_error_last_get(world.conn);
-    bool right = !before && rc == LSM_ERR_NO_STATE_CHANGE && e &&
-                 (int)lsm_error_number_get(e) == rc;
+    bool right =
+        !before && rc == LSM_ERR_NO_STATE_CHANGE && e && (int)lsm_error_number_get(e) == rc;
     lsm_error_free(e);
     return right ? NULL : volume;
 }

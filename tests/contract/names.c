@@ -75,8 +75,9 @@ END_TEST
 
 START_TEST(name_not_utf8)
 {
-    static const char *const bad[] = {"abc\xff", "abc\x80", "abc\xc0\xaf", "abc\xed\xa0\x80",
-                                      "abc\xf4\x90\x80\x80", "abc\xe2\x82"};
+    static const char *const bad[] = {
+        "abc\xff",    "abc\x80", "abc\xc0\xaf", "abc\xed\xa0\x80", "abc\xf4\x90\x80\x80",
+        "abc\xe2\x82"};
     autovolume lsm_volume *source = volume_make("source", CLUSTER);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         REFUSED_SAYING(ways[_i](source, bad[i]), INVALID, "byte 3");
@@ -86,8 +87,8 @@ END_TEST
 
 START_TEST(name_control)
 {
-    static const char *const bad[] = {"abcd\n", "abcd\x01z", "abcd\x7f", "abcd\xc2\x80",
-                                      "abcd\xc2\x9f.", "abcd\t"};
+    static const char *const bad[] = {"abcd\n",       "abcd\x01z",     "abcd\x7f",
+                                      "abcd\xc2\x80", "abcd\xc2\x9f.", "abcd\t"};
     autovolume lsm_volume *source = volume_make("source", CLUSTER);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         REFUSED_SAYING(ways[_i](source, bad[i]), INVALID, "byte 4");
@@ -96,8 +97,21 @@ START_TEST(name_control)
 END_TEST
 
 static const char *const printable[] = {
-    "a/b/../c", "..", ".", "/etc/passwd", "quo\"te's", "back\\slash", "semi;colon -- %s %n {}",
-    " ", " leading and trailing ", "Größe €", "\xc2\xa0", "日本語", "😀", "a*?[b]", "';DROP TABLE volume;",
+    "a/b/../c",
+    "..",
+    ".",
+    "/etc/passwd",
+    "quo\"te's",
+    "back\\slash",
+    "semi;colon -- %s %n {}",
+    " ",
+    " leading and trailing ",
+    "Größe €",
+    "\xc2\xa0",
+    "日本語",
+    "😀",
+    "a*?[b]",
+    "';DROP TABLE volume;",
 };
 
 /* Found by its name afterwards, and still there under it when the connection is a new one. */

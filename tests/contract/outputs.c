@@ -117,8 +117,7 @@ START_TEST(output_untouched_when_the_backend_refuses)
             LSM_ERR_NAME_CONFLICT);
     REFUSED(lsm_volume_replicate(world.conn, NULL, COPY, source, "source", &volume, &job, 0),
             LSM_ERR_NAME_CONFLICT);
-    REFUSED(lsm_volume_resize(world.conn, source, MIB, &volume, &job, 0),
-            LSM_ERR_NO_STATE_CHANGE);
+    REFUSED(lsm_volume_resize(world.conn, source, MIB, &volume, &job, 0), LSM_ERR_NO_STATE_CHANGE);
     ck_assert_ptr_null(volume);
     ck_assert_ptr_null(job);
 }

@@ -16,6 +16,9 @@ static const struct suite suites[] = {
     {"calls",
      {capabilities, delete_volume, enable, last_error, names, outputs, pools, search, sizes, tags,
       unknown, volume_record}},
+    {"io", {extents, io_calls, resize}},
+    {"replicate", {detach, groups, keys, mirrors, ranges, refusals}},
+    {"jobs", {events, job_progress, job_restart, job_status, job_target, job_verbs}},
 };
 
 static const struct suite *find_suite(const char *name)

@@ -19,4 +19,25 @@ TCase *tags(void);
 TCase *unknown(void);
 TCase *volume_record(void);
 
+/* io: reading, writing, resizing */
+TCase *extents(void);
+TCase *io_calls(void);
+TCase *resize(void);
+
+/* replicate: asking for replicants */
+TCase *detach(void);
+TCase *groups(void);
+TCase *keys(void);
+TCase *mirrors(void);
+TCase *ranges(void);
+TCase *refusals(void);
+
+/* jobs: what takes time, and what is heard of it */
+TCase *events(void);
+TCase *job_progress(void);
+TCase *job_restart(void);
+TCase *job_status(void);
+TCase *job_target(void);
+TCase *job_verbs(void);
+
 #endif
