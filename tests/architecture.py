@@ -58,8 +58,6 @@ ENGINE = [
     ['clone', 'copy', 'replicate'],
     ['engine'],
 ]
-# What may look up all the same, and why. One that is not needed any more is an error.
-ENGINE_UP = {}
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}
 
 # Libraries that only some files may know.
@@ -130,8 +128,7 @@ def check_c(path, text, files):
             yield f'includes {target}'
         elif room == 'core/engine/' and target.startswith(room):
             here, there = engine_level(path), engine_level(target)
-            up = here is not None and there is not None and there > here
-            if up and (path, target) not in ENGINE_UP:
+            if here is not None and there is not None and there > here:
                 yield f'includes {target}, which stands above it'
 
 
@@ -262,9 +259,6 @@ def main():
         print('self-test:', line)
     files = read(root)
     problems = list(check(files))
-    for path, target in ENGINE_UP:
-        if f'#include "{Path(target).name}"' not in files.get(path, ''):
-            problems.append(f'{path}: needs no exception for {target} any more')
     for line in problems:
         print(line)
     print(f'architecture: {len(files)} files, {len(problems)} against the direction; '
