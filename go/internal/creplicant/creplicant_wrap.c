@@ -219,9 +219,13 @@ static lsm_error *error_or(lsm_error *left, int rc)
 {
     if (rc == LSM_ERR_OK || rc == LSM_ERR_JOB_STARTED)
         return NULL;
-    return left ? left
-                : lsm_error_create((lsm_error_number)rc, "refused: not an open handle of this process, "
-                                   "or an argument that is not allowed", NULL, NULL, NULL, 0);
+    if (left)
+        return left;
+    return lsm_error_create((lsm_error_number)rc,
+                            rc == LSM_ERR_INVALID_ARGUMENT
+                                ? "not an open handle of this process, or a bad argument"
+                                : "the call failed, and its reason is gone with the handle",
+                            NULL, NULL, NULL, 0);
 }
 
 static lsm_error *error_of(lsm_connect *conn, int rc)
@@ -516,7 +520,7 @@ long long _wrap_connect_close_creplicant(lsm_connect *_swig_go_0) {
   
   {
     if (!failed) {
-      result = (int)lsm_connect_close(arg1,arg2); failed = error_of(NULL, result); 
+      result = (int)lsm_connect_close(arg1,arg2); failed = error_of(result == LSM_ERR_INVALID_ARGUMENT ? arg1 : NULL, result); 
     } 
   }
   {
@@ -3620,7 +3624,8 @@ long long _wrap_volume_io_close_creplicant(lsm_volume_io *_swig_go_0, long long 
   
   {
     if (!failed) {
-      result = (int)lsm_volume_io_close(arg1,arg2); failed = error_of(NULL, result); 
+      result = (int)lsm_volume_io_close(arg1,arg2); failed = result == LSM_ERR_INVALID_ARGUMENT ? io_error_of(arg1, result)
+      :error_of(NULL, result); 
     } 
   }
   {

@@ -32,12 +32,18 @@ func TestGeneratedIsFresh(t *testing.T) {
 	if version == nil {
 		t.Skip("a SWIG that does not tell its version")
 	}
-	// 4.1.0, Debian's, makes the same Go code, with its own version on one line, but other C.
-	files := []string{"creplicant.go", "creplicant_wrap.c"}
+	// 4.1.0, Debian's, makes the same but for its version, its prelude and how it initializes.
+	alike := func(text []byte) []byte { return text }
 	switch v := string(version[1]); v {
 	case pinned:
 	case "4.1.0":
-		files = files[:1]
+		alike = func(text []byte) []byte {
+			if _, ours, is := bytes.Cut(text, []byte("#include <replicant/replicant.h>")); is {
+				text = ours
+			}
+			text = regexp.MustCompile(`(?m)^ \* Version .*$`).ReplaceAll(text, nil)
+			return regexp.MustCompile(` = (\([^()]*\) ?)?0 ;`).ReplaceAll(text, []byte(" ;"))
+		}
 	default:
 		t.Skipf("this is SWIG %s; what is committed was made by %s", v, pinned)
 	}
@@ -45,8 +51,7 @@ func TestGeneratedIsFresh(t *testing.T) {
 	if text, err := exec.Command(script, out).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	line := regexp.MustCompile(`(?m)^ \* Version .*$`)
-	for _, file := range files {
+	for _, file := range []string{"creplicant.go", "creplicant_wrap.c"} {
 		made, err := os.ReadFile(filepath.Join(out, file))
 		if err != nil {
 			t.Fatal(err)
@@ -55,10 +60,7 @@ func TestGeneratedIsFresh(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(version[1]) != pinned {
-			made, committed = line.ReplaceAll(made, nil), line.ReplaceAll(committed, nil)
-		}
-		if !bytes.Equal(made, committed) {
+		if !bytes.Equal(alike(made), alike(committed)) {
 			t.Errorf("%s is not what SWIG makes now: run bindings/generate-go.sh with SWIG %s", file, pinned)
 		}
 	}

@@ -3,6 +3,7 @@
 package replicant
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -71,5 +72,80 @@ func TestListed(t *testing.T) {
 		if err != c.err || err == nil && !slices.Equal(found, c.want) {
 			t.Error(c.keys, found, err)
 		}
+	}
+}
+
+func root(t *testing.T) *Conn {
+	conn, err := Connect(context.Background(), "dir://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func copyOf(t *testing.T, conn *Conn, rate int64) *Job {
+	v, err := conn.CreateVolume(context.Background(), "a", 8<<20, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := v.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for off := int64(0); off < v.Size; off += 4096 {
+		if _, err := f.WriteAt([]byte("not zero"), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job, err := v.Copy(context.Background(), "b", &ReplicateOptions{RateLimit: rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// A backend without events is asked again and again.
+func TestWaitWithoutEvents(t *testing.T) {
+	conn := root(t)
+	conn.deaf = true
+	job := copyOf(t, conn, 16<<20)
+	if made, err := job.Wait(context.Background()); err != nil || made.Name != "b" {
+		t.Error(made, err)
+	}
+	if conn.hub != nil {
+		t.Error("it listened all the same")
+	}
+}
+
+// To be woken for nothing is no progress.
+func TestProgressIsChange(t *testing.T) {
+	conn := root(t)
+	job := copyOf(t, conn, 1<<20)
+	if err := job.Pause(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			time.Sleep(2 * time.Millisecond)
+			conn.listening.Lock()
+			if conn.hub != nil {
+				conn.hub.wake("")
+			}
+			conn.listening.Unlock()
+		}
+	}()
+	n := 0
+	for range job.Progress(ctx) {
+		n++
+	}
+	if n < 1 || n > 4 { // queued, running, paused
+		t.Error(n)
+	}
+	if err := job.Cancel(context.Background()); err != nil {
+		t.Fatal(err)
 	}
 }
