@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -112,10 +113,21 @@ def test_closed_connection_ends_the_iteration(uri):
 
 
 def test_overflow_says_lost(conn, volume):
-    """A queue that nobody reads is bounded, says so once, and goes on from there."""
-    with conn.events() as events:
+    """A queue that nobody reads is bounded, says so once, and goes on from there. A task that
+    waits for a job whose event was lost looks for itself."""
+
+    async def flood() -> None:
+        job = volume.copy("c", rate_limit=4 * MIB)
+        waiting = asyncio.ensure_future(job)
+        await asyncio.sleep(0)
+        job.wait(timeout=60)
         for i in range(4200):
             volume.set_tag("n", str(i))
+        assert not waiting.done()
+        assert (await asyncio.wait_for(waiting, 10)).name == "c"
+
+    with conn.events() as events:
+        asyncio.run(flood())
         kinds = []
         while (event := events.next_nowait()) is not None:
             kinds.append(event.kind)

@@ -317,6 +317,7 @@ def test_wrong_kinds_of_handle(conn, volume):
         lambda: c.lsm_volume_io_pread(conn._handle, bytearray(1), 0, 0),
         lambda: c.lsm_volume_io_close(conn._handle, 0),
         lambda: c.lsm_volume_id_get(conn._handle),
+        lambda: c.lsm_volume_id_get(None),
         lambda: c.lsm_volume_delete(conn._handle, conn._handle),
         lambda: c.lsm_volume_delete(conn._handle, None),
     ):
