@@ -241,40 +241,6 @@ START_TEST(event_queue_is_silent_after_close)
 }
 END_TEST
 
-/* The bound of a queue is not told, only that there is one. */
-START_TEST(event_queue_overflows_to_lost)
-{
-    autovolume lsm_volume *v = volume_make("v", SIZE);
-    lsm_event_queue *heard = NULL;
-    FINE(lsm_event_queue_open(world.conn, &heard, 0));
-    unsigned made = 0, lost = 0;
-    for (; made < 5000; made += 2) {
-        FINE(lsm_volume_disable(world.conn, v, 0));
-        FINE(lsm_volume_enable(world.conn, v, 0));
-        for (lsm_event *event; (event = next(heard)) != NULL; lsm_event_record_free(event))
-            ck_assert_int_eq(lsm_event_kind_get(event), LSM_EVENT_VOLUME);
-    }
-    ck_assert_int_eq(lsm_event_queue_close(heard), OK);
-    ck_assert(readable(queue, 0));
-    unsigned count = 0;
-    uint64_t sequence = 0;
-    for (lsm_event *event; (event = next(queue)) != NULL; lsm_event_record_free(event), count++) {
-        ck_assert_uint_gt(lsm_event_sequence_get(event), sequence);
-        sequence = lsm_event_sequence_get(event);
-        if (lsm_event_kind_get(event) != LSM_EVENT_LOST)
-            continue;
-        lost++;
-        ck_assert_ptr_null(lsm_event_object_id_get(event));
-        ck_assert_int_eq(lsm_event_old_state_get(event), -1);
-    }
-    ck_assert_uint_eq(lost, 1);
-    ck_assert_uint_lt(count, made);
-    ck_assert(!readable(queue, 0));
-    FINE(lsm_volume_disable(world.conn, v, 0));
-    lsm_event_record_free(next_about(queue, LSM_EVENT_VOLUME, lsm_volume_id_get(v)));
-}
-END_TEST
-
 TCase *events(void)
 {
     TCase *tests = tcase_create("events");
@@ -290,6 +256,5 @@ TCase *events(void)
     tcase_add_test(tests, event_queues_are_independent);
     tcase_add_test(tests, event_of_another_connection);
     tcase_add_test(tests, event_queue_is_silent_after_close);
-    tcase_add_test(tests, event_queue_overflows_to_lost);
     return tests;
 }

@@ -40,6 +40,7 @@ struct world {
 extern struct world world;
 
 void world_make(void);
+void world_make_fast(void); /* for many small commits: in memory, where that can be had */
 void world_remove(void);
 void world_reopen(void); /* closes the connection, and opens one anew */
 void world_close(void);

@@ -18,7 +18,8 @@ static const struct suite suites[] = {
       unknown, volume_record}},
     {"io", {extents, io_calls, resize}},
     {"replicate", {detach, groups, keys, mirrors, ranges, refusals}},
-    {"jobs", {events, job_progress, job_restart, job_status, job_target, job_verbs}},
+    {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
+    {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},
 };
 
 static const struct suite *find_suite(const char *name)

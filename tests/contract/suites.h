@@ -33,11 +33,20 @@ TCase *ranges(void);
 TCase *refusals(void);
 
 /* jobs: what takes time, and what is heard of it */
+TCase *event_lost(void);
 TCase *events(void);
 TCase *job_progress(void);
 TCase *job_restart(void);
 TCase *job_status(void);
 TCase *job_target(void);
 TCase *job_verbs(void);
+
+/* data: byte for byte */
+TCase *clone_data(void);
+TCase *copy_data(void);
+TCase *full_volumes(void);
+TCase *layers_random(void);
+TCase *under_writer(void);
+TCase *zero_data(void);
 
 #endif
