@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 import replicant
 from conftest import MIB, content, pattern, refused, write
@@ -116,6 +120,25 @@ def test_copy_into_another_pool(conn, volume, tmp_path):
     assert content(copy) == pattern(MIB)
     write(copy, b"x" * 4096)
     assert content(volume) == pattern(MIB)
+
+
+def test_copy_into_another_file_system(conn, volume, root):
+    """Where memory is a file system, a pool may live there."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == root.stat().st_dev:
+        pytest.skip("no second file system to write to")
+    with tempfile.TemporaryDirectory(dir=shared) as elsewhere:
+        conn.create_pool("memory", elsewhere)
+        copy = volume.copy("c", pool="memory").wait(timeout=60)
+        assert content(copy) == pattern(MIB)
+        clone = copy.clone("d")
+        write(clone, b"mine", MIB - 4)
+        back = clone.copy("back", pool="default").wait(timeout=60)
+        assert content(back) == pattern(MIB)[:-4] + b"mine"
+        clone.delete()
+        copy.delete()
+        conn.pool("memory").delete()
+    assert content(back) == pattern(MIB)[:-4] + b"mine"
 
 
 def test_clone_into_another_pool_is_153(conn, volume):
