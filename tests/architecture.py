@@ -55,7 +55,8 @@ ENGINE = [
     ['root'],
     ['volume_io'],
     ['mover'],
-    ['clone', 'copy', 'replicate'],
+    ['fill'],
+    ['clone', 'copy', 'flatten', 'replicate'],
     ['engine'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

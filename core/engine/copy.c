@@ -12,19 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fill.h"
 #include "freeze.h"
-#include "mover.h"
 #include "replicate.h"
 #include "../job/store.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
 #include "../util/guid.h"
-
-struct copy {
-    struct pool *pool;   /* the target's */
-    struct pool *source; /* the source's; NULL: it is not here */
-};
 
 static const struct job_body copy_body;
 
@@ -41,26 +36,6 @@ struct draft {
     struct job *record;
     char *id; /* for the caller */
 };
-
-static int make_base(struct pool *pool, uint64_t size, struct layer **base)
-{
-    char guid[GUID_SIZE];
-    int code = guid_make(guid);
-    if (code == LSM_ERR_OK)
-        code = layer_files_create(&pool->home, guid, true, size);
-    if (code != LSM_ERR_OK)
-        return code;
-    if ((code = layer_files_sync(&pool->home)) == LSM_ERR_OK) {
-        *base = layer_alloc(&pool->home, guid);
-        if (*base) {
-            (*base)->full = true;
-            return code;
-        }
-        code = error_no_memory();
-    }
-    layer_files_remove(&pool->home, guid);
-    return code;
-}
 
 static int fill_rows(const struct plan *plan, struct draft *draft)
 {
@@ -95,25 +70,19 @@ static int prepare(const struct plan *plan, struct draft *draft)
 {
     int code = fill_rows(plan, draft);
     if (code == LSM_ERR_OK)
-        code = make_base(plan->pool, plan->source->size, &draft->base);
+        code = pool_base_make(plan->pool, plan->source->size, true, &draft->base);
     if (code != LSM_ERR_OK)
         return code;
-    struct copy *copy = calloc(1, sizeof *copy);
     struct job_row row = {0};
     draft->target = volume_alloc(plan->pool, &draft->volume, draft->base);
     draft->entry = calloc(1, sizeof *draft->entry);
     draft->hold = calloc(1, sizeof *draft->hold);
     draft->id = strdup(draft->job.id);
-    if (copy && draft->target && draft->entry && draft->hold && draft->id &&
-        job_row_copy(&row, &draft->job) == LSM_ERR_OK) {
-        *copy = (struct copy){.pool = plan->pool, .source = plan->source->pool};
-        draft->record = job_alloc(&row, &copy_body, copy, &plan->pool->lane);
-    }
-    if (draft->record)
-        return LSM_ERR_OK;
+    if (draft->target && draft->entry && draft->hold && draft->id &&
+        job_row_copy(&row, &draft->job) == LSM_ERR_OK)
+        draft->record = fill_job_alloc(&row, &copy_body, plan->pool, plan->source->pool);
     job_row_finish(&row);
-    free(copy);
-    return error_no_memory();
+    return draft->record ? LSM_ERR_OK : error_no_memory();
 }
 
 static void discard(struct pool *pool, struct draft *draft)
@@ -219,30 +188,9 @@ int copy_begin(const struct plan *plan, char **job)
 
 /* --- running --------------------------------------------------------------------------------- */
 
-static int save(struct pool *pool, const struct job_row *row)
-{
-    int code = catalog_begin(pool->catalog);
-    return code == LSM_ERR_OK
-               ? catalog_end(pool->catalog, job_store_put(catalog_database(pool->catalog), row))
-               : code;
-}
-
-static int checkpoint(void *argument, const struct mover *mover)
-{
-    struct job *job = argument;
-    struct job_row row = job_row_as(job, LSM_JOB_STATE_RUNNING);
-    row.cursor = mover->cursor;
-    row.copied = mover->copied;
-    row.skipped = mover->skipped;
-    int code = save(((struct copy *)job->context)->pool, &row);
-    if (code == LSM_ERR_OK)
-        job_checkpointed(job, row.cursor, row.copied, row.skipped);
-    return code;
-}
-
 static int open_both(struct job *job, struct stack **source, struct volume **target)
 {
-    struct copy *copy = job->context;
+    struct fill *copy = FILL(job);
     struct hold *hold = copy->source ? pool_hold(copy->source, job->row.id) : NULL;
     *target = volume_find(copy->pool->root, job->row.target);
     if (!hold || !*target)
@@ -260,7 +208,7 @@ static int open_both(struct job *job, struct stack **source, struct volume **tar
 /* The source lets go of what was held for the job. Where that fails the next open does it. */
 static void let_source_go(struct job *job)
 {
-    struct copy *copy = job->context;
+    struct fill *copy = FILL(job);
     struct volume *source = volume_find(copy->pool->root, job->row.source);
     if (source && source->readers) {
         source->readers--;
@@ -292,7 +240,7 @@ static int finish(struct job *job, struct volume *target)
 
 static int run(struct job *job)
 {
-    struct copy *copy = job->context;
+    struct fill *copy = FILL(job);
     pthread_mutex_t *lock = &copy->pool->root->lock;
     struct stack *source;
     struct volume *target;
@@ -301,20 +249,9 @@ static int run(struct job *job)
     pthread_mutex_unlock(lock);
     if (code != LSM_ERR_OK)
         return code;
-    struct mover mover = {.source = source,
-                          .target = target->top,
-                          .size = job->row.total,
-                          .cursor = job->row.cursor,
-                          .copied = job->row.copied,
-                          .skipped = job->row.skipped,
-                          .verify = job->row.verify,
-                          .stop = &job->stop,
-                          .rate_limit = &job->rate_limit,
-                          .checkpoint = checkpoint,
-                          .argument = job};
     code = layer_allocate(target->top, 0, job->row.total);
     if (code == LSM_ERR_OK)
-        code = mover_run(&mover);
+        code = fill_move(job, source, target->top, job->row.total);
     pthread_mutex_lock(lock);
     if (code == LSM_ERR_OK)
         code = finish(job, target);
@@ -327,7 +264,7 @@ static int run(struct job *job)
 /* A copy that will never be finished leaves nothing but its job's row. */
 static int remove_target(struct job *job, const struct job_row *row)
 {
-    struct copy *copy = job->context;
+    struct fill *copy = FILL(job);
     struct catalog *catalog = copy->pool->catalog;
     struct volume *target = volume_find(copy->pool->root, row->target);
     int code = catalog_begin(catalog);
@@ -347,62 +284,39 @@ static int remove_target(struct job *job, const struct job_row *row)
 
 static int settle(struct job *job, const struct job_row *row)
 {
-    struct copy *copy = job->context;
+    struct fill *copy = FILL(job);
     if (row->state == LSM_JOB_STATE_PAUSED || row->state == LSM_JOB_STATE_QUEUED)
-        return save(copy->pool, row);
+        return fill_save(job, row);
     LOCKED(&copy->pool->root->lock);
     return remove_target(job, row);
-}
-
-static int forget(struct job *job)
-{
-    struct catalog *catalog = ((struct copy *)job->context)->pool->catalog;
-    int code = catalog_begin(catalog);
-    return code == LSM_ERR_OK
-               ? catalog_end(catalog, job_store_remove(catalog_database(catalog), job->row.id))
-               : code;
 }
 
 static const struct job_body copy_body = {
     .run = run,
     .settle = settle,
-    .forget = forget,
+    .forget = fill_forget,
     .release = free,
 };
 
 /* --- after an open --------------------------------------------------------------------------- */
 
-static int load_job(void *argument, struct job_row *row)
+int copy_load(struct pool *pool, struct job_row *row)
 {
-    struct pool *pool = argument;
-    struct copy *copy = calloc(1, sizeof *copy);
-    if (!copy)
-        return error_no_memory();
-    *copy = (struct copy){.pool = pool,
-                          .source = row->detail ? pool_by_id(pool->root, row->detail) : NULL};
-    bool ended = row->state >= LSM_JOB_STATE_DONE, parked = !ended && !copy->source;
-    if (row->state == LSM_JOB_STATE_RUNNING) /* of an owner that died */
-        row->state = LSM_JOB_STATE_QUEUED;
+    struct pool *other = row->detail ? pool_by_id(pool->root, row->detail) : NULL;
+    bool ended = row->state >= LSM_JOB_STATE_DONE, parked = !ended && !other;
     if (parked) {
         free(row->message);
         if (asprintf(&row->message, "waits for the pool %s, which is not here", row->detail) < 0)
             row->message = NULL;
     }
     struct volume *source = ended ? NULL : volume_find(pool->root, row->source);
-    struct job *job = job_alloc(row, &copy_body, copy, &pool->lane);
-    if (!job) {
-        free(copy);
+    struct job *job = fill_job_alloc(row, &copy_body, pool, other);
+    if (!job)
         return LSM_ERR_NO_MEMORY;
-    }
     if (source)
         source->readers++;
     job_start(pool->root->runner, job, parked || pool->read_only);
     return LSM_ERR_OK;
-}
-
-int copy_load_jobs(struct pool *pool)
-{
-    return job_store_each(catalog_database(pool->catalog), load_job, pool);
 }
 
 /* Only a job's own pool can say that there is no such job: while it is away, its hold stays. */

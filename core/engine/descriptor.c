@@ -104,15 +104,20 @@ static int open_and_pin(struct descriptors *cache, struct descriptor *d, const c
     return error;
 }
 
-int descriptor_pin(struct descriptors *cache, struct descriptor *d, const char *path, int flags)
+bool descriptor_pin_open(struct descriptor *d)
 {
     if (!atomic_load_explicit(&d->recent, memory_order_relaxed))
         atomic_store_explicit(&d->recent, true, memory_order_relaxed);
     int pins = atomic_load(&d->pins);
     while (pins >= 0)
         if (atomic_compare_exchange_weak(&d->pins, &pins, pins + 1))
-            return 0;
-    return open_and_pin(cache, d, path, flags);
+            return true;
+    return false;
+}
+
+int descriptor_pin(struct descriptors *cache, struct descriptor *d, const char *path, int flags)
+{
+    return descriptor_pin_open(d) ? 0 : open_and_pin(cache, d, path, flags);
 }
 
 void descriptor_unpin(struct descriptor *d)

@@ -23,6 +23,8 @@ struct descriptors *descriptors_create(unsigned bound); /* NULL: no memory */
 void descriptors_destroy(struct descriptors *cache);    /* all dropped before */
 
 void descriptor_init(struct descriptor *d);
+/* Pins `d` if it is open. */
+bool descriptor_pin_open(struct descriptor *d);
 /* Pins `d`, opening `path` with `flags` where needed; 0 or an errno. */
 int descriptor_pin(struct descriptors *cache, struct descriptor *d, const char *path, int flags);
 void descriptor_unpin(struct descriptor *d);

@@ -16,6 +16,7 @@
 #include "upkeep.h"
 #include "volume_io.h"
 #include "../backend.h"
+#include "../job/store.h"
 #include "../util/cleanup.h"
 #include "../util/error.h"
 #include "../util/uri.h"
@@ -29,12 +30,19 @@ struct connection {
 /* --- connections ----------------------------------------------------------------------------- */
 
 /* Jobs begin to run at once; the root's lock keeps them waiting until the picture is whole. */
+static int load_job(void *pool, struct job_row *row)
+{
+    if (row->state == LSM_JOB_STATE_RUNNING) /* of an owner that died */
+        row->state = LSM_JOB_STATE_QUEUED;
+    return row->kind == LSM_JOB_KIND_FLATTEN ? flatten_load(pool, row) : copy_load(pool, row);
+}
+
 static int load_jobs(struct root *root)
 {
     LOCKED(&root->lock);
     int code = LSM_ERR_OK;
     for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
-        code = copy_load_jobs(root->pools[i]);
+        code = job_store_each(catalog_database(root->pools[i]->catalog), load_job, root->pools[i]);
     for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
         code = copy_drop_holds(root->pools[i]);
     if (code == LSM_ERR_OK)
@@ -306,6 +314,15 @@ static int child_dependency(void *b, const lsm_volume *record, bool *yes)
     return code;
 }
 
+static int child_dependency_delete(void *b, const lsm_volume *record, char **job)
+{
+    struct root *root = ROOT(b);
+    struct volume *volume;
+    LOCKED(&root->lock);
+    int code = volume_get(root, record->id, &volume);
+    return code == LSM_ERR_OK ? flatten_begin(volume, job) : code;
+}
+
 /* --- replication ----------------------------------------------------------------------------- */
 
 static int volume_replicate(void *b, const struct replicate_request *request,
@@ -452,6 +469,7 @@ const struct backend_ops engine_ops = {
     .volume_admin_state_set = admin_state_set,
     .volume_tag_set = tag_set,
     .volume_child_dependency = child_dependency,
+    .volume_child_dependency_delete = child_dependency_delete,
     .volume_replicate = volume_replicate,
     .replicate_range_block_size = range_block_size,
     .job_list = list_jobs,

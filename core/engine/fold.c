@@ -37,15 +37,6 @@ static bool is_closing(const struct root *root)
     return atomic_load(&root->closing);
 }
 
-/* Open stacks that a layer is in and that can be exchanged: those of volumes. A job's cannot. */
-static uint32_t stacks_with(const struct pool *pool, const struct layer *layer)
-{
-    uint32_t n = 0;
-    for (const struct volume *v = pool->volumes; v; v = v->hh.next)
-        n += v->stack && stack_has(v->stack, layer);
-    return n;
-}
-
 /* --- merge ----------------------------------------------------------------------------------- */
 
 struct merge {
@@ -57,7 +48,7 @@ static bool is_candidate(const struct pool *pool, const struct layer *above)
 {
     const struct layer *upper = above->below, *lower = upper ? upper->below : NULL;
     return lower && upper->uses == 1 && lower->uses == 1 && !above->into && !upper->unfoldable &&
-           upper->users == stacks_with(pool, upper);
+           upper->users == volume_stacks_with(pool, upper);
 }
 
 static bool find_merge(struct pool *pool, struct merge *merge)
@@ -167,31 +158,6 @@ static int merge_data(struct merge *m)
                  : layer_flush(m->lower);
 }
 
-/* Exchanged stacks, made before the commit so that nothing can fail after it. */
-struct swap {
-    struct volume *volume;
-    struct stack *stack;
-};
-
-static int prepare_swaps(struct pool *pool, const struct layer *gone, struct swap **swaps,
-                         uint32_t *count)
-{
-    uint32_t n = stacks_with(pool, gone);
-    *count = 0;
-    *swaps = calloc(n ? n : 1, sizeof **swaps);
-    if (!*swaps)
-        return error_no_memory();
-    for (struct volume *v = pool->volumes; v; v = v->hh.next) {
-        if (!v->stack || !stack_has(v->stack, gone))
-            continue;
-        struct stack *stack = stack_without(v->stack, gone);
-        if (!stack)
-            return LSM_ERR_NO_MEMORY;
-        (*swaps)[(*count)++] = (struct swap){v, stack};
-    }
-    return LSM_ERR_OK;
-}
-
 static int record_merge(const struct merge *m)
 {
     struct catalog *catalog = m->pool->catalog;
@@ -213,18 +179,12 @@ static int record_merge(const struct merge *m)
 static void show_merge(struct merge *m, struct swap *swaps, uint32_t count)
 {
     struct layer *lower = m->lower;
-    close_gates(m->pool, m->upper);
+    volume_gates_close(swaps, count);
     m->above->below = lower;
     lower->below_limit = min(lower->below_limit, m->upper->below_limit);
     memcpy(lower->generation, m->upper->generation, ID_SIZE);
     lower->frozen_bytes = UINT64_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        stack_free(swaps[i].volume->stack);
-        swaps[i].volume->stack = swaps[i].stack;
-        swaps[i].stack = NULL;
-        layer_close(m->upper);
-    }
-    open_gates(m->pool);
+    volume_stacks_swap(swaps, count);
     layer_close(m->upper);
     layer_close(lower);
     lower->uses--; /* the fold's; the upper layer's use is now that of the one above */
@@ -235,7 +195,7 @@ static void show_merge(struct merge *m, struct swap *swaps, uint32_t count)
 static bool still_fits(const struct merge *m)
 {
     return m->upper->uses == 2 && m->lower->uses == 2 && m->above->below == m->upper &&
-           m->upper->users == stacks_with(m->pool, m->upper) + 1;
+           m->upper->users == volume_stacks_with(m->pool, m->upper) + 1;
 }
 
 /* Whoever else uses the two keeps them; what only the fold kept goes now. */
@@ -257,7 +217,7 @@ static bool merge(struct merge *m)
     pthread_mutex_lock(&root->lock);
     bool fits = code == LSM_ERR_OK && m->upper->uses > 1 && still_fits(m);
     if (fits)
-        code = prepare_swaps(m->pool, m->upper, &swaps, &count);
+        code = volume_stacks_prepare(m->pool, m->upper, NULL, &swaps, &count);
     if (fits && code == LSM_ERR_OK)
         code = record_merge(m);
     bool merged = fits && code == LSM_ERR_OK;
@@ -266,9 +226,7 @@ static bool merge(struct merge *m)
         show_merge(m, swaps, count);
     else
         give_up(m);
-    for (uint32_t i = 0; i < count; i++)
-        stack_free(swaps[i].stack);
-    free(swaps);
+    volume_stacks_discard(swaps, count);
     return merged;
 }
 
@@ -279,7 +237,7 @@ static bool can_absorb(const struct pool *pool, const struct volume *v)
     const struct layer *top = v->top, *base = top->below;
     return v->ready && base && !base->below && base->frozen && base->uses == 1 && top->uses == 1 &&
            !top->into && !top->unfoldable && !v->background &&
-           base->users == stacks_with(pool, base);
+           base->users == volume_stacks_with(pool, base);
 }
 
 /* The base becomes all that the top shows through it, and writes may go there. */
@@ -341,7 +299,7 @@ static int record_absorb(struct volume *v, const struct layer *top, const struct
 static int end_absorb(struct volume *v, struct layer *top)
 {
     struct layer *base = top->below;
-    struct stack *stack = stack_without(v->stack, top);
+    struct stack *stack = stack_exchange(v->stack, top, NULL);
     int code = stack ? layer_flush(top) : LSM_ERR_NO_MEMORY;
     if (code == LSM_ERR_OK && map_held(top->map) > 0)
         code = error_set(LSM_ERR_LIB_BUG, v->id, "a top took writes while it was absorbed");

@@ -146,6 +146,8 @@ int layer_files_remove(const struct layer_home *home, const char *guid)
 
 static int pin(struct layer *layer, struct descriptor *d, int more_flags)
 {
+    if (descriptor_pin_open(d)) /* every read of a frozen layer: no path is put together for it */
+        return 0;
     autofree char *path = layer_path(layer->home, layer->guid, ".raw");
     int flags = (layer->home->read_only ? O_RDONLY : O_RDWR) | more_flags;
     return path ? descriptor_pin(layer->home->cache, d, path, flags) : ENOMEM;

@@ -411,6 +411,26 @@ void pool_layer_forget(struct pool *pool, struct layer *layer)
     layer_free(layer);
 }
 
+int pool_base_make(struct pool *pool, uint64_t size, bool full, struct layer **base)
+{
+    char guid[GUID_SIZE];
+    int code = guid_make(guid);
+    if (code == LSM_ERR_OK)
+        code = layer_files_create(&pool->home, guid, true, size);
+    if (code != LSM_ERR_OK)
+        return code;
+    struct layer *layer = layer_alloc(&pool->home, guid);
+    code = layer ? layer_files_sync(&pool->home) : error_no_memory();
+    if (code == LSM_ERR_OK) {
+        layer->full = full;
+        *base = layer;
+        return code;
+    }
+    layer_free(layer);
+    pool_files_drop(pool, guid);
+    return code;
+}
+
 int pool_spare_take(struct pool *pool, struct layer **spare)
 {
     pool->wants_spares = true;
@@ -587,6 +607,17 @@ struct hold *pool_hold(struct pool *pool, const char *job)
     return NULL;
 }
 
+struct hold *pool_hold_take(struct pool *pool, const char *job)
+{
+    struct hold **link = &pool->holds;
+    while (*link && strcmp((*link)->job, job) != 0)
+        link = &(*link)->next;
+    struct hold *hold = *link;
+    if (hold)
+        *link = hold->next;
+    return hold;
+}
+
 int pool_hold_release(struct pool *pool, const char *job)
 {
     struct hold *hold = pool_hold(pool, job);
@@ -601,10 +632,7 @@ int pool_hold_release(struct pool *pool, const char *job)
     code = catalog_end(pool->catalog, code);
     if (code != LSM_ERR_OK)
         return code;
-    struct hold **link = &pool->holds;
-    while (*link != hold)
-        link = &(*link)->next;
-    *link = hold->next;
+    pool_hold_take(pool, job);
     pool_layers_drop(pool, hold->layer);
     free(hold);
     return LSM_ERR_OK;

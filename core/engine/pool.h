@@ -141,6 +141,8 @@ lsm_pool *pool_record(struct pool *pool); /* NULL: the error is set */
 int pool_layer_enter(struct pool *pool, struct layer *layer); /* into the picture, by its row */
 struct layer *pool_layer(struct pool *pool, int64_t row);     /* NULL: none */
 
+/* The durable files of a base of `size` bytes, and a layer for it that is in no row yet. */
+int pool_base_make(struct pool *pool, uint64_t size, bool full, struct layer **base);
 /* A spare layer, its row and files durable; the caller adopts it or gives it back. */
 int pool_spare_take(struct pool *pool, struct layer **spare);
 void pool_spare_return(struct pool *pool, struct layer *spare);
@@ -165,6 +167,7 @@ void pool_reserve_later(struct pool *pool, const char *guid);
 
 void pool_hold_enter(struct pool *pool, struct hold *hold); /* takes it over; uses the layer */
 struct hold *pool_hold(struct pool *pool, const char *job);
+struct hold *pool_hold_take(struct pool *pool, const char *job); /* out of the picture alone */
 int pool_hold_release(struct pool *pool, const char *job); /* a transaction of its own; none: OK */
 
 #endif

@@ -27,8 +27,14 @@ int clone_make(const struct plan *plan, struct volume **clone);
 
 /* copy.c */
 int copy_begin(const struct plan *plan, char **job);
-/* Jobs of one pool's catalog, when all pools are open; and holds whose job is gone. */
-int copy_load_jobs(struct pool *pool);
+
+/* flatten.c: makes the clones of a volume whole, so that nothing depends on it any more. */
+int flatten_begin(struct volume *source, char **job);
+
+/* Jobs from a catalog, when all pools are open: the row is taken over. */
+int copy_load(struct pool *pool, struct job_row *row);
+int flatten_load(struct pool *pool, struct job_row *row);
+/* Holds in this pool whose job is gone. */
 int copy_drop_holds(struct pool *pool);
 
 #endif

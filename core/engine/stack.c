@@ -83,13 +83,19 @@ struct stack *stack_on_top(const struct stack *stack, struct layer *top, uint64_
     return taller;
 }
 
-struct stack *stack_without(const struct stack *stack, const struct layer *layer)
+struct stack *stack_exchange(const struct stack *stack, const struct layer *layer,
+                             struct layer *instead)
 {
-    struct stack *shorter = stack_alloc(stack->depth);
-    for (uint32_t i = 0; shorter && i < stack->depth; i++)
-        if (stack->layers[i] != layer)
-            shorter->layers[shorter->depth++] = stack->layers[i];
-    return shorter;
+    struct stack *other = stack_alloc(stack->depth + 1);
+    for (uint32_t i = 0; other && i < stack->depth; i++) {
+        if (stack->layers[i] != layer || instead)
+            other->layers[other->depth++] = stack->layers[i];
+        if (stack->layers[i] == layer && instead) {
+            other->layers[other->depth++] = instead;
+            break;
+        }
+    }
+    return other;
 }
 
 bool stack_has(const struct stack *stack, const struct layer *layer)

@@ -64,8 +64,10 @@ int stack_zero(const struct stack *stack, struct cluster_locks *locks, uint64_t 
 /* Moves what the top holds in the 64 clusters from `word` * 64 on into the base that absorbs it. */
 int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, uint64_t word);
 
-/* The same stack without one of its layers, which stays open; memory alone. NULL: no memory. */
-struct stack *stack_without(const struct stack *stack, const struct layer *layer);
+/* The same stack without one of its layers (`instead` NULL), or with `instead` for all that is below
+ * it. Memory alone, nothing is opened. NULL: no memory, the error is set. */
+struct stack *stack_exchange(const struct stack *stack, const struct layer *layer,
+                             struct layer *instead);
 bool stack_has(const struct stack *stack, const struct layer *layer);
 
 #endif

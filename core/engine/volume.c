@@ -258,6 +258,61 @@ int volume_close_stack(struct volume *volume)
     return code;
 }
 
+uint32_t volume_stacks_with(const struct pool *pool, const struct layer *layer)
+{
+    uint32_t n = 0;
+    for (const struct volume *v = pool->volumes; v; v = v->hh.next)
+        n += v->stack && stack_has(v->stack, layer);
+    return n;
+}
+
+int volume_stacks_prepare(struct pool *pool, struct layer *layer, struct layer *instead,
+                          struct swap **swaps, uint32_t *count)
+{
+    uint32_t n = volume_stacks_with(pool, layer);
+    *count = 0;
+    *swaps = calloc(n ? n : 1, sizeof **swaps);
+    if (!*swaps)
+        return error_no_memory();
+    for (struct volume *v = pool->volumes; v; v = v->hh.next) {
+        if (!v->stack || !stack_has(v->stack, layer))
+            continue;
+        struct stack *stack = stack_exchange(v->stack, layer, instead);
+        if (!stack)
+            return LSM_ERR_NO_MEMORY;
+        (*swaps)[(*count)++] = (struct swap){v, stack};
+    }
+    return LSM_ERR_OK;
+}
+
+void volume_gates_close(struct swap *swaps, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        gate_close(&swaps[i].volume->gate);
+}
+
+/* First all that is new is opened, then all that is old is closed: what is in both stays open. */
+void volume_stacks_swap(struct swap *swaps, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct volume *volume = swaps[i].volume;
+        struct stack *old = volume->stack;
+        volume->stack = swaps[i].stack;
+        swaps[i].stack = NULL;
+        for (uint32_t k = 0; k < volume->stack->depth; k++)
+            layer_open(volume->stack->layers[k], volume->size); /* open already: it cannot fail */
+        stack_close(old);
+        gate_open(&volume->gate);
+    }
+}
+
+void volume_stacks_discard(struct swap *swaps, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        stack_free(swaps[i].stack);
+    free(swaps);
+}
+
 int volume_flush_ahead(struct volume *volume)
 {
     pthread_mutex_t *lock = &volume->pool->root->lock;
@@ -282,30 +337,6 @@ int volume_flush_ahead(struct volume *volume)
 }
 
 /* --- create ---------------------------------------------------------------------------------- */
-
-static int make_base(struct pool *pool, const char *guid, uint64_t size, bool full,
-                     struct layer **base)
-{
-    int code = layer_files_create(&pool->home, guid, true, size);
-    if (code != LSM_ERR_OK)
-        return code;
-    struct layer *layer = layer_alloc(&pool->home, guid);
-    if (!layer) {
-        code = error_no_memory();
-    } else {
-        layer->full = full;
-        code = full ? layer_allocate(layer, 0, size) : LSM_ERR_OK;
-        if (code == LSM_ERR_OK)
-            code = layer_files_sync(&pool->home);
-    }
-    if (code == LSM_ERR_OK) {
-        *base = layer;
-        return code;
-    }
-    layer_free(layer);
-    layer_files_remove(&pool->home, guid);
-    return code;
-}
 
 static int commit_new(struct pool *pool, struct layer *base, struct volume_row *row)
 {
@@ -360,21 +391,19 @@ int volume_create(struct pool *pool, const char *name, uint64_t size,
                                                : LSM_VOLUME_PROVISION_THIN,
                              .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
                              .ready = true};
-    char guid[GUID_SIZE];
     struct layer *base;
     if (code == LSM_ERR_OK)
         code = guid_make_volume(row.id);
     if (code == LSM_ERR_OK)
-        code = guid_make(guid);
-    if (code == LSM_ERR_OK)
-        code = make_base(pool, guid, size, full, &base);
+        code = pool_base_make(pool, size, full, &base);
     if (code != LSM_ERR_OK)
         return code;
-    base->dirty = true;
-    code = enter_new(pool, base, &row, volume);
+    code = full ? layer_allocate(base, 0, size) : LSM_ERR_OK;
+    if (code == LSM_ERR_OK)
+        code = enter_new(pool, base, &row, volume);
     if (code != LSM_ERR_OK) {
+        pool_files_drop(pool, base->guid);
         layer_free(base);
-        layer_files_remove(&pool->home, guid);
     }
     return code;
 }
@@ -484,6 +513,21 @@ static const struct volume *first_clone(const struct volume *volume)
     return NULL;
 }
 
+int volume_check_jobs(const struct volume *volume)
+{
+    char job[ID_SIZE];
+    if (!volume->readers)
+        return LSM_ERR_OK;
+    if (job_of_source(volume->pool->root->runner, volume->id, job))
+        error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, volume->id, "the job %s reads the volume «%s»", job,
+                  volume->name);
+    else
+        error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, volume->id,
+                  "a job is making the volume «%s» independent of its source", volume->name);
+    error_hint("wait for the job, or cancel it");
+    return LSM_ERR_HAS_CHILD_DEPENDENCY;
+}
+
 int volume_check_dependants(const struct volume *volume)
 {
     if (volume->clones) {
@@ -494,13 +538,7 @@ int volume_check_dependants(const struct volume *volume)
         error_hint("delete the clones first");
         return LSM_ERR_HAS_CHILD_DEPENDENCY;
     }
-    if (volume->readers) {
-        error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, volume->id,
-                  "%u job(s) read the volume «%s»", volume->readers, volume->name);
-        error_hint("wait for the jobs, or cancel them");
-        return LSM_ERR_HAS_CHILD_DEPENDENCY;
-    }
-    return LSM_ERR_OK;
+    return volume_check_jobs(volume);
 }
 
 int volume_remove_rows(struct volume *volume)

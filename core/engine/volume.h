@@ -36,12 +36,27 @@ int volume_rename(struct volume *volume, const char *name);
 int volume_admin_state_set(struct volume *volume, uint32_t state);
 int volume_tag_set(struct volume *volume, const char *key, const char *value);
 int volume_check_dependants(const struct volume *volume); /* 161 naming what depends on it */
+int volume_check_jobs(const struct volume *volume);       /* the same for jobs alone */
 
 lsm_volume *volume_record(struct volume *volume); /* NULL: the error is set */
 
 /* The stack, open for as long as somebody has a handle or works on it. */
 int volume_open_stack(struct volume *volume);
 int volume_close_stack(struct volume *volume); /* the last one flushes; its code */
+
+/* Exchanging the stacks of open volumes when what is below them changes: prepared before the commit,
+ * so that nothing can fail after it. Open stacks that have `layer` are exchanged for ones without it
+ * (`instead` NULL), or for ones in which `instead`, which is open, is all that is below it. */
+struct swap {
+    struct volume *volume;
+    struct stack *stack; /* the new one, then the old one */
+};
+uint32_t volume_stacks_with(const struct pool *pool, const struct layer *layer);
+int volume_stacks_prepare(struct pool *pool, struct layer *layer, struct layer *instead,
+                          struct swap **swaps, uint32_t *count);
+void volume_gates_close(struct swap *swaps, uint32_t count);
+void volume_stacks_swap(struct swap *swaps, uint32_t count); /* and the gates open again */
+void volume_stacks_discard(struct swap *swaps, uint32_t count);
 
 /* Flushes the top, twice, with the root's lock let go meanwhile and writes going on: what is left for
  * a freeze to flush is little. What was checked before must be checked again. */

@@ -93,6 +93,8 @@ void job_start(struct job_runner *runner, struct job *job, bool parked);
 /* For bodies. */
 enum job_stop job_stop_asked(const struct job *job);
 void job_checkpointed(struct job *job, uint64_t cursor, uint64_t copied, uint64_t skipped);
+/* A part is done: its detail is now `detail` (taken over), and the cursor is at the start. */
+void job_moved_on(struct job *job, char *detail);
 /* The row as it is, or will be when the job is `state`; texts are borrowed from the job. */
 struct job_row job_row_as(struct job *job, lsm_job_state state);
 
@@ -109,8 +111,9 @@ int job_list(struct job_runner *runner, const char *key, const char *value,
              struct record_list *jobs);
 /* The target of a job that is DONE, "" otherwise. */
 int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE]);
-/* The job that is not ended and makes `target`; false: none. */
+/* The job that is not ended and makes `target`, or reads `source`; false: none. */
 bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE]);
+bool job_of_source(struct job_runner *runner, const char *source, char id[ID_SIZE]);
 
 /* Forgets, in memory alone, the ended jobs of a lane that goes away. */
 void job_runner_drop_lane(struct job_runner *runner, const struct job_lane *lane);

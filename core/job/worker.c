@@ -330,6 +330,14 @@ void job_checkpointed(struct job *job, uint64_t cursor, uint64_t copied, uint64_
     event_publish(job->runner->hub, LSM_EVENT_JOB_PROGRESS, job->row.id, -1, -1);
 }
 
+void job_moved_on(struct job *job, char *detail)
+{
+    LOCKED(&job->runner->lock);
+    free(job->row.detail);
+    job->row.detail = detail;
+    job->row.cursor = 0;
+}
+
 struct job_row job_row_as(struct job *job, lsm_job_state state)
 {
     LOCKED(&job->runner->lock);
@@ -498,9 +506,11 @@ int job_wait(struct job_runner *runner, const char *id, uint32_t timeout_ms, lsm
             *job = job_record(found);
             return *job ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
         }
-        if (late)
-            return error_set(LSM_ERR_TIMEOUT, id, "the job %s had not ended after %u ms", id,
-                             timeout_ms);
+        if (late) {
+            error_set(LSM_ERR_TIMEOUT, id, "the job %s had not ended after %u ms", id, timeout_ms);
+            error_retryable();
+            return LSM_ERR_TIMEOUT;
+        }
         if (timeout_ms == UINT32_MAX)
             pthread_cond_wait(&runner->changed, &runner->lock);
         else
@@ -534,13 +544,26 @@ int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE])
     return LSM_ERR_OK;
 }
 
-bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE])
+static bool job_of(struct job_runner *runner, const char *source, const char *target,
+                   char id[ID_SIZE])
 {
     LOCKED(&runner->lock);
-    for (struct job *job = runner->last; job; job = job->prev)
-        if (!job_state_ended(job->row.state) && strcmp(job->row.target, target) == 0) {
-            memcpy(id, job->row.id, ID_SIZE);
-            return true;
-        }
+    for (struct job *job = runner->last; job; job = job->prev) {
+        if (job_state_ended(job->row.state) || (source && strcmp(job->row.source, source) != 0) ||
+            (target && strcmp(job->row.target, target) != 0))
+            continue;
+        memcpy(id, job->row.id, ID_SIZE);
+        return true;
+    }
     return false;
+}
+
+bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE])
+{
+    return job_of(runner, NULL, target, id);
+}
+
+bool job_of_source(struct job_runner *runner, const char *source, char id[ID_SIZE])
+{
+    return job_of(runner, source, NULL, id);
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+
+#include "fill.h"
+#include "../job/store.h"
+#include "../util/error.h"
+
+struct job *fill_job_alloc(struct job_row *row, const struct job_body *body, struct pool *pool,
+                           struct pool *source)
+{
+    struct fill *fill = malloc(sizeof *fill);
+    if (!fill) {
+        error_no_memory();
+        return NULL;
+    }
+    *fill = (struct fill){.pool = pool, .source = source};
+    struct job *job = job_alloc(row, body, fill, &pool->lane);
+    if (!job)
+        free(fill);
+    return job;
+}
+
+int fill_save(struct job *job, const struct job_row *row)
+{
+    struct catalog *catalog = FILL(job)->pool->catalog;
+    int code = catalog_begin(catalog);
+    return code == LSM_ERR_OK
+               ? catalog_end(catalog, job_store_put(catalog_database(catalog), row))
+               : code;
+}
+
+int fill_forget(struct job *job)
+{
+    struct catalog *catalog = FILL(job)->pool->catalog;
+    int code = catalog_begin(catalog);
+    return code == LSM_ERR_OK
+               ? catalog_end(catalog, job_store_remove(catalog_database(catalog), job->row.id))
+               : code;
+}
+
+static int checkpoint(void *argument, const struct mover *mover)
+{
+    struct job *job = argument;
+    struct job_row row = job_row_as(job, LSM_JOB_STATE_RUNNING);
+    row.cursor = mover->cursor;
+    row.copied = mover->copied;
+    row.skipped = mover->skipped;
+    int code = fill_save(job, &row);
+    if (code == LSM_ERR_OK)
+        job_checkpointed(job, row.cursor, row.copied, row.skipped);
+    return code;
+}
+
+int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size)
+{
+    struct mover mover = {.source = source,
+                          .target = target,
+                          .size = size,
+                          .cursor = job->row.cursor,
+                          .copied = job->row.copied,
+                          .skipped = job->row.skipped,
+                          .verify = job->row.verify,
+                          .stop = &job->stop,
+                          .rate_limit = &job->rate_limit,
+                          .checkpoint = checkpoint,
+                          .argument = job};
+    return mover_run(&mover);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A job that fills a base layer from a frozen stack: what COPY and FLATTEN have in common. The job's
+ * row is in the catalog of the pool that is filled, and its cursor is kept with every checkpoint.
+ */
+#ifndef REPLICANT_ENGINE_FILL_H
+#define REPLICANT_ENGINE_FILL_H
+
+#include "mover.h"
+#include "volume.h"
+
+struct fill { /* the job's context */
+    struct pool *pool;   /* that is filled */
+    struct pool *source; /* that is read; NULL: it is not here */
+};
+
+#define FILL(job) ((struct fill *)(job)->context)
+
+struct job *fill_job_alloc(struct job_row *row, const struct job_body *body, struct pool *pool,
+                           struct pool *source);
+
+int fill_save(struct job *job, const struct job_row *row); /* a transaction of its own */
+int fill_forget(struct job *job);
+/* Moves all of `source` that the job has not moved yet; the target is open. */
+int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size);
+
+#endif
