@@ -20,11 +20,11 @@ func TestConnect(t *testing.T) {
 		code replicant.ErrorCode
 		is   error
 	}{
-		"uri_empty":          {"", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
-		"uri_malformed":      {"no scheme at all", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
-		"uri_hostile_port":   {"dir://host:12345678901234567890/x", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
-		"uri_with_nul":       {"dir:///tmp\x00/x", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
-		"scheme_unknown_311": {"nosuchbackend:///", replicant.CodePluginNotExist, replicant.ErrNotSupported},
+		"uri_empty":                 {"", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
+		"uri_malformed_is_101":      {"no scheme at all", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
+		"uri_hostile_port":          {"dir://host:12345678901234567890/x", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
+		"uri_with_nul":              {"dir:///tmp\x00/x", replicant.CodeInvalidArgument, replicant.ErrInvalidArgument},
+		"uri_unknown_scheme_is_311": {"nosuchbackend:///", replicant.CodePluginNotExist, replicant.ErrNotSupported},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, err := replicant.Connect(within(t), c.uri)
@@ -35,7 +35,7 @@ func TestConnect(t *testing.T) {
 			is(t, err, c.is)
 		})
 	}
-	t.Run("timeout_zero", func(t *testing.T) {
+	t.Run("timeout_zero_is_101", func(t *testing.T) {
 		_, err := replicant.Connect(within(t), "dir://"+t.TempDir(), replicant.WithTimeout(0))
 		refused(t, err, replicant.CodeInvalidArgument)
 	})

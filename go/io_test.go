@@ -20,7 +20,7 @@ func TestIO(t *testing.T) {
 	f := open(t, v)
 	want := make([]byte, mib)
 
-	t.Run("any_alignment", func(t *testing.T) {
+	t.Run("io_any_alignment", func(t *testing.T) {
 		for i, r := range [][2]int{{0, 1}, {511, 2}, {1, 4095}, {4095, 4098}, {100001, 77777}, {mib - 1, 1}, {mib, 0}, {0, 0}} {
 			p := noise(uint64(i), r[1])
 			if n, err := f.WriteAt(p, int64(r[0])); n != len(p) || err != nil {
@@ -43,7 +43,7 @@ func TestIO(t *testing.T) {
 		ok(t, f.WriteZeroes(mib, 0))
 		same(t, "all", content(t, v), want)
 	})
-	t.Run("past_the_end", func(t *testing.T) {
+	t.Run("io_past_the_end_is_101", func(t *testing.T) {
 		p := make([]byte, 100)
 		for off, left := range map[int64]int{mib - 40: 40, mib: 0, mib + 1: 0, 1<<63 - 1: 0} {
 			if n, err := f.ReadAt(p, off); n != left || err != io.EOF {
@@ -86,7 +86,7 @@ func TestIO(t *testing.T) {
 		copy(want[1234:], p)
 		same(t, "all", content(t, v), want)
 	})
-	t.Run("fua_and_flush", func(t *testing.T) {
+	t.Run("io_fua_and_flush", func(t *testing.T) {
 		p := noise(78, 4096)
 		if n, err := f.WriteAtFUA(p, 8192); n != len(p) || err != nil {
 			t.Fatal(n, err)
@@ -95,7 +95,7 @@ func TestIO(t *testing.T) {
 		ok(t, f.Flush())
 		same(t, "all", content(t, v), want)
 	})
-	t.Run("read_only", func(t *testing.T) {
+	t.Run("io_read_only_handle_is_1006", func(t *testing.T) {
 		r := open(t, v, replicant.ReadOnly)
 		_, err := r.WriteAt([]byte{1}, 0)
 		refused(t, err, replicant.CodeReadOnly)
@@ -103,7 +103,7 @@ func TestIO(t *testing.T) {
 		refused(t, r.Discard(0, 1), replicant.CodeReadOnly)
 		same(t, "all", content(t, v), want)
 	})
-	t.Run("flags_unknown", func(t *testing.T) {
+	t.Run("flags_unknown_are_101", func(t *testing.T) {
 		_, err := v.Open(context.Background(), replicant.OpenOption(1<<40))
 		refused(t, err, replicant.CodeInvalidArgument)
 	})

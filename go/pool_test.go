@@ -12,7 +12,7 @@ func TestPools(t *testing.T) {
 	conn := connect(t)
 	ctx := within(t)
 
-	t.Run("default_in_an_empty_root", func(t *testing.T) {
+	t.Run("pool_default", func(t *testing.T) {
 		pools := must(conn.Pools(ctx))(t)
 		if len(pools) != 1 || pools[0].Name != "default" || pools[0].ID == "" ||
 			pools[0].Status&replicant.PoolOK == 0 || pools[0].TotalSpace <= 0 ||
@@ -23,7 +23,7 @@ func TestPools(t *testing.T) {
 			t.Error(p)
 		}
 	})
-	t.Run("made_and_deleted", func(t *testing.T) {
+	t.Run("pool_in_the_root", func(t *testing.T) {
 		made := must(conn.CreatePool(ctx, "slow", nil))(t)
 		for _, key := range []string{"slow", made.ID} {
 			if p := must(conn.Pool(ctx, key))(t); p.ID != made.ID || p.Name != "slow" {
@@ -42,7 +42,7 @@ func TestPools(t *testing.T) {
 		ok(t, conn.DeletePool(ctx, made))
 		refused(t, conn.DeletePool(ctx, made), replicant.CodeNotFoundPool)
 	})
-	t.Run("in_a_directory_with_a_limit", func(t *testing.T) {
+	t.Run("pool_limit", func(t *testing.T) {
 		made := must(conn.CreatePool(ctx, "other", &replicant.CreatePoolOptions{Directory: t.TempDir(), Limit: 4 * mib}))(t)
 		if made.TotalSpace != 4*mib {
 			t.Errorf("%+v", made)
@@ -53,11 +53,11 @@ func TestPools(t *testing.T) {
 		is(t, err, replicant.ErrNoSpace)
 		ok(t, conn.DeletePool(ctx, made))
 	})
-	t.Run("name_conflict", func(t *testing.T) {
+	t.Run("pool_name_conflict", func(t *testing.T) {
 		_, err := conn.CreatePool(ctx, "default", nil)
 		refused(t, err, replicant.CodeNameConflict)
 	})
-	t.Run("name_with_a_slash", func(t *testing.T) {
+	t.Run("pool_names", func(t *testing.T) {
 		for _, name := range []string{"", "a/b", ".hidden", "a\x00b", "ä"} {
 			_, err := conn.CreatePool(ctx, name, nil)
 			refused(t, err, replicant.CodeInvalidArgument)
@@ -67,7 +67,7 @@ func TestPools(t *testing.T) {
 		_, err := conn.CreatePool(ctx, "x", &replicant.CreatePoolOptions{Limit: -1})
 		refused(t, err, replicant.CodeInvalidArgument)
 	})
-	t.Run("unknown_is_203", func(t *testing.T) {
+	t.Run("pool_unknown_is_203", func(t *testing.T) {
 		_, err := conn.Pool(ctx, "nosuch")
 		refused(t, err, replicant.CodeNotFoundPool)
 		is(t, err, replicant.ErrNotFound)
@@ -76,7 +76,7 @@ func TestPools(t *testing.T) {
 		_, err := conn.Pools(ctx, replicant.By("colour", "blue"))
 		refused(t, err, replicant.CodeUnsupportedSearchKey)
 	})
-	t.Run("search", func(t *testing.T) {
+	t.Run("search_pools", func(t *testing.T) {
 		p := must(conn.Pool(ctx, ""))(t)
 		if found := must(conn.Pools(ctx, replicant.By("id", p.ID), replicant.By("system_id", p.SystemID)))(t); len(found) != 1 {
 			t.Error(found)

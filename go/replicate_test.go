@@ -23,7 +23,10 @@ func TestClone(t *testing.T) {
 		t.Errorf("%+v", clone)
 	}
 	same(t, "the clone", content(t, clone), before)
+	t.Run("clone_isolation", func(t *testing.T) { isolated(t, source, clone, before) })
+}
 
+func isolated(t *testing.T, source, clone *replicant.Volume, before []byte) {
 	// What either writes the other does not see: aligned, unaligned, a single byte, zeros.
 	inSource, inClone := append([]byte(nil), before...), append([]byte(nil), before...)
 	s, c := open(t, source), open(t, clone)
@@ -44,12 +47,14 @@ func TestClone(t *testing.T) {
 	same(t, "the clone", content(t, clone), inClone)
 
 	// A clone of a clone, and the middle one written.
-	third := must(clone.Clone(ctx, "third"))(t)
+	third := must(clone.Clone(within(t), "third"))(t)
 	must(c.WriteAt(noise(30, mib), 0))(t)
 	same(t, "the clone's clone", content(t, third), inClone)
 }
 
-func TestCopy(t *testing.T) {
+func TestCopy(t *testing.T) { t.Run("copy_under_a_writer", copyUnderAWriter) }
+
+func copyUnderAWriter(t *testing.T) {
 	conn := connect(t)
 	ctx := within(t)
 	source := volume(t, conn, "db", 8*mib)
@@ -114,12 +119,14 @@ func TestCopyIntoAnotherPool(t *testing.T) {
 	}
 	_, err := source.Copy(ctx, "x", &replicant.ReplicateOptions{Pool: "nosuch"})
 	refused(t, err, replicant.CodeNotFoundPool)
-	_, err = source.Replicate(ctx, replicant.Clone, "x", &replicant.ReplicateOptions{Pool: "other"})
-	e := refused(t, err, replicant.CodeNoSupport)
-	is(t, err, replicant.ErrNotSupported)
-	if e.Hint == "" {
-		t.Error("nothing says what to do instead")
-	}
+	t.Run("replicate_clone_into_another_pool_is_153", func(t *testing.T) {
+		_, err := source.Replicate(ctx, replicant.Clone, "x", &replicant.ReplicateOptions{Pool: "other"})
+		e := refused(t, err, replicant.CodeNoSupport)
+		is(t, err, replicant.ErrNotSupported)
+		if e.Hint == "" {
+			t.Error("nothing says what to do instead")
+		}
+	})
 }
 
 func TestReplicate(t *testing.T) {
@@ -170,7 +177,7 @@ func TestReplicate(t *testing.T) {
 			refused(t, err, replicant.CodeNameConflict)
 		}
 	})
-	t.Run("name_of_a_target_is_taken", func(t *testing.T) {
+	t.Run("target_name_is_reserved", func(t *testing.T) {
 		job := slow(t, conn, "target")
 		_, err := conn.CreateVolume(ctx, "target", mib, nil)
 		e := refused(t, err, replicant.CodeNameConflict)
@@ -203,7 +210,7 @@ func TestReplicate(t *testing.T) {
 			}
 		}
 	})
-	t.Run("key_repeated", func(t *testing.T) {
+	t.Run("key_gives_the_same_volume", func(t *testing.T) {
 		o := &replicant.ReplicateOptions{Key: "nightly-7"}
 		first := must(must(source.Copy(ctx, "nightly", o))(t).Wait(ctx))(t)
 		second := must(must(source.Copy(ctx, "nightly", o))(t).Wait(ctx))(t)
@@ -213,7 +220,7 @@ func TestReplicate(t *testing.T) {
 		_, err := source.Copy(ctx, "another", o)
 		refused(t, err, replicant.CodeNameConflict)
 	})
-	t.Run("key_joins_the_job", func(t *testing.T) {
+	t.Run("key_gives_the_same_job", func(t *testing.T) {
 		slow(t, conn, "kept busy")
 		v := must(conn.Volume(ctx, "slow"))(t)
 		o := &replicant.ReplicateOptions{Key: "joined", RateLimit: mib}
@@ -326,7 +333,11 @@ func TestDeleteDependents(t *testing.T) {
 	same(t, "the clone, without its source", content(t, clone), p)
 }
 
-func TestDeleteUnderACopy(t *testing.T) {
+func TestDelete(t *testing.T) {
+	t.Run("delete_source_of_running_copy_is_161", deleteUnderACopy)
+}
+
+func deleteUnderACopy(t *testing.T) {
 	conn := connect(t)
 	ctx := within(t)
 	job := slow(t, conn, "copy")
