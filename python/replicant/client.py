@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
@@ -61,7 +62,8 @@ class Connection:
         self._handle = handle
         self._uri = uri
         self._closed = False
-        self._queues: weakref.WeakSet[Events] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._queues: weakref.WeakSet[Events] = weakref.WeakSet()  # under the lock
         self._watches: dict[asyncio.AbstractEventLoop, Watch] = {}
 
     # --- Closing
@@ -74,7 +76,9 @@ class Connection:
         """Closes, once no thread is in a call any more. Again is harmless."""
         self._closed = True
         _c.lsm_connect_close(self._handle)
-        for queue in list(self._queues):
+        with self._lock:
+            queues = list(self._queues)
+        for queue in queues:
             queue.wake()
         for watch in list(self._watches.values()):
             watch.wake()

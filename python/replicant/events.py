@@ -86,7 +86,8 @@ class Events:
         self._timeout = timeout
         self._closed = False
         self._sleepers: set[_Sleeper] = set()
-        conn._queues.add(self)
+        with conn._lock:
+            conn._queues.add(self)
 
     @property
     def closed(self) -> bool:
