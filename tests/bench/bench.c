@@ -198,7 +198,9 @@ static const struct command {
     {"ficlone", 2, "LABEL EXTENTS: clone, and FICLONE with fsync", bench_ficlone},
     {"cycles", 0, "clone, job status, delete; a second each", bench_cycles},
     {"freeze", 1, "DIRTY-MIB: the longest wait of a write, and an fdatasync", bench_freeze},
-    {"io", 1, "SIZE-MIB: reads and writes of a volume, and of a file", bench_io},
+    {"io", 2,
+     "SIZE-MIB all|base|layers|clusters|first-touch: reads and writes of a volume, and of a file",
+     bench_io},
     {"job-get", 0, "one call", bench_job_get},
     {"open-volumes", 1, "COUNT: memory (KiB) of one that is open", bench_open_volumes},
 };
