@@ -94,8 +94,6 @@ func (f *family) work() error {
 	i := f.random.IntN(len(f.members))
 	m := f.members[i]
 	name := m.volume.Name
-	off := f.random.Int64N(int64(len(m.want)))
-	length := 1 + f.random.Int64N(min(20000, int64(len(m.want))-off))
 	switch f.random.IntN(12) {
 	case 0, 1, 2, 3, 4, 5: // bytes change, some of them several times
 		f.step("write to %s", name)
@@ -105,8 +103,8 @@ func (f *family) work() error {
 		}
 		defer io.Close()
 		for range 1 + f.random.IntN(3) {
-			off = f.random.Int64N(int64(len(m.want)))
-			length = 1 + f.random.Int64N(min(20000, int64(len(m.want))-off))
+			off := f.random.Int64N(int64(len(m.want)))
+			length := 1 + f.random.Int64N(min(20000, int64(len(m.want))-off))
 			switch f.random.IntN(4) {
 			case 0:
 				err = io.WriteZeroes(off, length)
