@@ -20,6 +20,7 @@ static const struct suite suites[] = {
     {"replicate", {detach, groups, keys, mirrors, ranges, refusals}},
     {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
     {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},
+    {"files", {catalog, damaged, foreign, full_disk, owner, read_only_disk, same_root}},
 };
 
 static const struct suite *find_suite(const char *name)

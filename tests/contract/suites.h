@@ -49,4 +49,13 @@ TCase *layers_random(void);
 TCase *under_writer(void);
 TCase *zero_data(void);
 
+/* files: what dir:// finds on disk, and what it must not touch */
+TCase *catalog(void);
+TCase *damaged(void);
+TCase *foreign(void);
+TCase *full_disk(void);
+TCase *owner(void);
+TCase *read_only_disk(void);
+TCase *same_root(void);
+
 #endif
