@@ -37,7 +37,7 @@ static const char schema[] =
 enum statement {
     LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_THAW, LAYER_STAND, LAYER_RECYCLE, LAYER_REMOVE,
     VOLUME_ADD, VOLUME_REMOVE, VOLUME_NAME, VOLUME_SIZE, VOLUME_ADMIN, VOLUME_TOP, VOLUME_PARENT,
-    VOLUME_READY, TAG_SET, TAG_REMOVE, HOLD_ADD, HOLD_REMOVE, BEGIN, COMMIT, ROLLBACK,
+    VOLUME_READY, TAG_SET, TAG_REMOVE, HOLD_ADD, HOLD_REMOVE, REPLICATION_PUT, REPLICATION_REMOVE, BEGIN, COMMIT, ROLLBACK,
     STATEMENTS
 };
 
@@ -63,8 +63,14 @@ static const char *const texts[STATEMENTS] = {
     [VOLUME_READY] = "UPDATE volume SET is_ready = 1 WHERE id = ?1",
     [TAG_SET] = "INSERT OR REPLACE INTO tag (volume, key, value) VALUES (?, ?, ?)",
     [TAG_REMOVE] = "DELETE FROM tag WHERE volume = ? AND key = ?",
-    [HOLD_ADD] = "INSERT INTO hold (job, pool, layer) VALUES (?, ?, ?)",
-    [HOLD_REMOVE] = "DELETE FROM hold WHERE job = ?",
+    [HOLD_ADD] = "INSERT INTO hold (owner, pool, layer) VALUES (?, ?, ?)",
+    [HOLD_REMOVE] = "DELETE FROM hold WHERE owner = ?",
+    [REPLICATION_PUT] =
+        "INSERT OR REPLACE INTO replication (id, side, peer, source, target, type, state, epoch,"
+        " generation, interval_ms, rate_limit, on_error, synced_ms, synced_bytes,"
+        " synced_duration_ms, error, message, diverged)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [REPLICATION_REMOVE] = "DELETE FROM replication WHERE id = ? AND side = ?",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
@@ -385,11 +391,13 @@ static int set_up(struct catalog *catalog, const struct pool_row *fresh)
                                 "PRAGMA temp_store = MEMORY;"
                                 "PRAGMA foreign_keys = ON;"
                                 "PRAGMA wal_autocheckpoint = 0");
+    if (code == LSM_ERR_OK && !fresh) /* before anything is written: what is refused stays as it is */
+        code = check(catalog, NULL);
     if (code == LSM_ERR_OK)
         code = execute(catalog, "PRAGMA journal_mode = WAL");
     if (code == LSM_ERR_OK)
         code = execute(catalog, "PRAGMA synchronous = FULL");
-    if (code == LSM_ERR_OK)
+    if (code == LSM_ERR_OK && fresh)
         code = check(catalog, fresh);
     if (code == LSM_ERR_OK) {
         sqlite3_wal_hook(catalog->db, note_wal_pages, catalog);
@@ -454,6 +462,7 @@ struct sink {
     int (*volume)(void *, const struct volume_row *);
     int (*tag)(void *, const char *, const char *, const char *);
     int (*hold)(void *, const struct hold_row *);
+    int (*replication)(void *, const struct replication_row *);
     void *argument;
     struct catalog *catalog;
 };
@@ -555,7 +564,7 @@ static int read_hold(sqlite3_stmt *row, void *argument)
 {
     struct sink *sink = argument;
     struct hold_row hold = {.layer = sqlite3_column_int64(row, 2)};
-    if (!id_copy(hold.job, text(row, 0)) || !id_copy(hold.pool, text(row, 1)))
+    if (!id_copy(hold.owner, text(row, 0)) || !id_copy(hold.pool, text(row, 1)))
         return bad_row(sink, "hold");
     return sink->hold(sink->argument, &hold);
 }
@@ -564,7 +573,45 @@ int catalog_holds(struct catalog *catalog, int (*row)(void *, const struct hold_
                   void *argument)
 {
     struct sink sink = {.hold = row, .argument = argument, .catalog = catalog};
-    return each(catalog, "SELECT job, pool, layer FROM hold", read_hold, &sink);
+    return each(catalog, "SELECT owner, pool, layer FROM hold", read_hold, &sink);
+}
+
+static int read_replication(sqlite3_stmt *row, void *argument)
+{
+    struct sink *sink = argument;
+    struct replication_row r = {
+        .side = (enum replication_side)sqlite3_column_int(row, 1),
+        .type = sqlite3_column_int(row, 5),
+        .state = sqlite3_column_int(row, 6),
+        .epoch = (uint64_t)sqlite3_column_int64(row, 7),
+        .interval_ms = (uint32_t)sqlite3_column_int64(row, 9),
+        .rate_limit = (uint64_t)sqlite3_column_int64(row, 10),
+        .on_error = sqlite3_column_int(row, 11),
+        .synced_ms = (uint64_t)sqlite3_column_int64(row, 12),
+        .synced_bytes = (uint64_t)sqlite3_column_int64(row, 13),
+        .synced_duration_ms = (uint64_t)sqlite3_column_int64(row, 14),
+        .error = sqlite3_column_int(row, 15),
+        .message = text(row, 16),
+        .diverged = text(row, 17),
+    };
+    if (!id_copy(r.id, text(row, 0)) || !id_copy(r.peer, text(row, 2)) ||
+        !id_copy(r.source, text(row, 3)) || !id_copy(r.target, text(row, 4)) ||
+        r.side > SIDE_TARGET || r.state < 1 || r.state > 7)
+        return bad_row(sink, "replication");
+    if (text(row, 8)[0] && !id_copy(r.generation, text(row, 8)))
+        return bad_row(sink, "replication");
+    return sink->replication(sink->argument, &r);
+}
+
+int catalog_replications(struct catalog *catalog,
+                         int (*row)(void *, const struct replication_row *), void *argument)
+{
+    struct sink sink = {.replication = row, .argument = argument, .catalog = catalog};
+    return each(catalog,
+                "SELECT id, side, peer, source, target, type, state, epoch, generation,"
+                " interval_ms, rate_limit, on_error, synced_ms, synced_bytes, synced_duration_ms,"
+                " error, message, diverged FROM replication",
+                read_replication, &sink);
 }
 
 static int read_pool(sqlite3_stmt *row, void *argument)
@@ -676,12 +723,27 @@ int catalog_tag_set(struct catalog *catalog, const char *volume, const char *key
                  : run(catalog, TAG_REMOVE, "tt", volume, key);
 }
 
-int catalog_hold_add(struct catalog *catalog, const char *job, const char *pool, int64_t layer)
+int catalog_hold_add(struct catalog *catalog, const char *owner, const char *pool, int64_t layer)
 {
-    return run(catalog, HOLD_ADD, "tti", job, pool, layer);
+    return run(catalog, HOLD_ADD, "tti", owner, pool, layer);
 }
 
-int catalog_hold_remove(struct catalog *catalog, const char *job)
+int catalog_hold_remove(struct catalog *catalog, const char *owner)
 {
-    return run(catalog, HOLD_REMOVE, "t", job);
+    return run(catalog, HOLD_REMOVE, "t", owner);
+}
+
+int catalog_replication_put(struct catalog *catalog, const struct replication_row *row)
+{
+    return run(catalog, REPLICATION_PUT, "titttiiitiiiiiiitt", row->id, (int64_t)row->side,
+               row->peer, row->source, row->target, (int64_t)row->type, (int64_t)row->state,
+               (int64_t)row->epoch, row->generation, (int64_t)row->interval_ms,
+               (int64_t)row->rate_limit, (int64_t)row->on_error, (int64_t)row->synced_ms,
+               (int64_t)row->synced_bytes, (int64_t)row->synced_duration_ms, (int64_t)row->error,
+               row->message, row->diverged);
+}
+
+int catalog_replication_remove(struct catalog *catalog, const char *id, enum replication_side side)
+{
+    return run(catalog, REPLICATION_REMOVE, "ti", id, (int64_t)side);
 }

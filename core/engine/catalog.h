@@ -46,8 +46,20 @@ struct volume_row {
 };
 
 struct hold_row {
-    char job[ID_SIZE], pool[ID_SIZE];
+    char owner[ID_SIZE], pool[ID_SIZE];
     int64_t layer;
+};
+
+enum replication_side { SIDE_SOURCE, SIDE_TARGET };
+
+struct replication_row {
+    char id[ID_SIZE], peer[ID_SIZE], source[ID_SIZE], target[ID_SIZE], generation[ID_SIZE];
+    enum replication_side side;
+    int type, state, on_error;
+    uint64_t epoch, rate_limit, synced_ms, synced_bytes, synced_duration_ms;
+    uint32_t interval_ms;
+    int error;
+    const char *message, *diverged; /* NULL: none */
 };
 
 /* Opens <pool directory>/pool.db, or finishes making it (for `fresh`, whose id and limit it then
@@ -64,6 +76,8 @@ int catalog_volumes(struct catalog *, int (*row)(void *, const struct volume_row
 int catalog_tags(struct catalog *, int (*row)(void *, const char *volume, const char *key,
                                               const char *value), void *);
 int catalog_holds(struct catalog *, int (*row)(void *, const struct hold_row *), void *);
+int catalog_replications(struct catalog *, int (*row)(void *, const struct replication_row *),
+                         void *);
 
 int catalog_begin(struct catalog *catalog);
 int catalog_commit(struct catalog *catalog); /* on failure nothing is kept, and it is ended */
@@ -93,8 +107,11 @@ int catalog_volume_parent_set(struct catalog *, const char *id, const char *pare
 int catalog_volume_ready_set(struct catalog *, const char *id);
 int catalog_tag_set(struct catalog *, const char *volume, const char *key, const char *value);
 
-int catalog_hold_add(struct catalog *, const char *job, const char *pool, int64_t layer);
-int catalog_hold_remove(struct catalog *, const char *job);
+int catalog_hold_add(struct catalog *, const char *owner, const char *pool, int64_t layer);
+int catalog_hold_remove(struct catalog *, const char *owner); /* all of this owner's */
+
+int catalog_replication_put(struct catalog *, const struct replication_row *row);
+int catalog_replication_remove(struct catalog *, const char *id, enum replication_side side);
 
 /* Whether the WAL has grown enough for a checkpoint, and the checkpoint: off the path of a freeze. */
 bool catalog_checkpoint_due(const struct catalog *catalog);

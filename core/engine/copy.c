@@ -76,9 +76,9 @@ static int prepare(const struct plan *plan, struct draft *draft)
     struct job_row row = {0};
     draft->target = volume_alloc(plan->pool, &draft->volume, draft->base);
     draft->entry = calloc(1, sizeof *draft->entry);
-    draft->hold = calloc(1, sizeof *draft->hold);
     draft->id = strdup(draft->job.id);
-    if (draft->target && draft->entry && draft->hold && draft->id &&
+    if (draft->target && draft->entry && draft->id &&
+        pool_hold_alloc(draft->job.id, plan->pool, &draft->hold) == LSM_ERR_OK &&
         job_row_copy(&row, &draft->job) == LSM_ERR_OK)
         draft->record = fill_job_alloc(&row, &copy_body, plan->pool, plan->source->pool);
     job_row_finish(&row);
@@ -124,10 +124,7 @@ static int record_target(const struct plan *plan, struct draft *draft)
 
 static void enter_hold(struct pool *source, struct draft *draft, struct layer *instant)
 {
-    memcpy(draft->hold->job, draft->job.id, ID_SIZE);
-    memcpy(draft->hold->pool, draft->target->pool->id, ID_SIZE);
-    draft->hold->layer = instant;
-    pool_hold_enter(source, draft->hold);
+    pool_hold_enter(source, draft->hold, instant);
     draft->hold = NULL;
 }
 
@@ -191,7 +188,7 @@ int copy_begin(const struct plan *plan, char **job)
 static int open_both(struct job *job, struct stack **source, struct volume **target)
 {
     struct fill *copy = FILL(job);
-    struct hold *hold = copy->source ? pool_hold(copy->source, job->row.id) : NULL;
+    struct hold *hold = copy->source ? pool_hold(copy->source, job->row.id, true) : NULL;
     *target = volume_find(copy->pool->root, job->row.target);
     if (!hold || !*target)
         return error_set(LSM_ERR_DAMAGED, job->row.id,
@@ -319,13 +316,13 @@ int copy_load(struct pool *pool, struct job_row *row)
     return LSM_ERR_OK;
 }
 
-/* Only a job's own pool can say that there is no such job: while it is away, its hold stays. */
+/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
 static bool is_orphan(struct root *root, const struct hold *hold)
 {
     lsm_job *job = NULL;
     if (!pool_by_id(root, hold->pool))
         return false;
-    if (job_get(root->runner, hold->job, &job) != LSM_ERR_OK)
+    if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
         return true;
     bool ended = job->state >= LSM_JOB_STATE_DONE;
     record_destroy(&job_type, job);
@@ -338,7 +335,7 @@ int copy_drop_holds(struct pool *pool)
     for (struct hold *hold = pool->holds, *next; hold && code == LSM_ERR_OK; hold = next) {
         next = hold->next;
         if (!pool->read_only && is_orphan(pool->root, hold))
-            code = pool_hold_release(pool, hold->job);
+            code = pool_hold_release(pool, hold->owner);
         if (code == LSM_ERR_OK)
             error_clear();
     }

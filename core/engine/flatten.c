@@ -144,7 +144,7 @@ static int record_base(struct pool *pool, struct layer *base, const char *job)
 static int base_of(struct job *job, uint64_t size, struct layer **base)
 {
     struct pool *pool = FILL(job)->pool;
-    struct hold *hold = pool_hold(pool, job->row.id);
+    struct hold *hold = pool_hold(pool, job->row.id, false);
     if (hold) {
         *base = hold->layer;
         return LSM_ERR_OK;
@@ -153,8 +153,9 @@ static int base_of(struct job *job, uint64_t size, struct layer **base)
     if (code != LSM_ERR_OK)
         return code;
     struct layer_entry *entry = calloc(1, sizeof *entry);
-    hold = calloc(1, sizeof *hold);
-    code = entry && hold ? record_base(pool, *base, job->row.id) : error_no_memory();
+    code = entry ? pool_hold_alloc(job->row.id, pool, &hold) : error_no_memory();
+    if (code == LSM_ERR_OK)
+        code = record_base(pool, *base, job->row.id);
     if (code != LSM_ERR_OK) {
         free(entry);
         free(hold);
@@ -164,10 +165,7 @@ static int base_of(struct job *job, uint64_t size, struct layer **base)
     }
     *entry = (struct layer_entry){.row = (*base)->row, .layer = *base};
     HASH_ADD(hh, pool->layers, row, sizeof entry->row, entry);
-    memcpy(hold->job, job->row.id, ID_SIZE);
-    memcpy(hold->pool, pool->id, ID_SIZE);
-    hold->layer = *base;
-    pool_hold_enter(pool, hold);
+    pool_hold_enter(pool, hold, *base);
     return code;
 }
 
@@ -239,11 +237,10 @@ static void show_link(struct task *task, struct swap *swaps, uint32_t count)
     struct volume *clone = task->clone;
     struct layer *shared = task->link->below;
     volume_gates_close(swaps, count);
+    free(pool_hold_take(task->pool, pool_hold(task->pool, task->job->row.id, false)));
     layer_set_frozen(task->base);
-    memset(task->base->generation, 0, ID_SIZE);
     task->link->below = task->base; /* the hold's use of the base becomes the link's */
     shared->uses--;                 /* the source stands on it, too */
-    free(pool_hold_take(task->pool, task->job->row.id));
     volume_stacks_swap(swaps, count);
     memset(clone->parent, 0, ID_SIZE);
     clone->readers--;

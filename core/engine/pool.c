@@ -111,10 +111,9 @@ static int enter_hold(void *argument, const struct hold_row *row)
                          "a hold in the pool %s names a layer that has no row", pool->path);
     if (!hold)
         return error_no_memory();
-    memcpy(hold->job, row->job, ID_SIZE);
+    memcpy(hold->owner, row->owner, ID_SIZE);
     memcpy(hold->pool, row->pool, ID_SIZE);
-    hold->layer = layer;
-    pool_hold_enter(pool, hold);
+    pool_hold_enter(pool, hold, layer);
     return LSM_ERR_OK;
 }
 
@@ -592,48 +591,78 @@ void pool_reserve_later(struct pool *pool, const char *guid)
 
 /* --- holds ----------------------------------------------------------------------------------- */
 
-void pool_hold_enter(struct pool *pool, struct hold *hold)
+int pool_hold_alloc(const char *owner, const struct pool *owners, struct hold **hold)
 {
-    hold->layer->uses++;
+    *hold = calloc(1, sizeof **hold);
+    if (!*hold)
+        return error_no_memory();
+    memcpy((*hold)->owner, owner, ID_SIZE);
+    memcpy((*hold)->pool, owners->id, ID_SIZE);
+    return LSM_ERR_OK;
+}
+
+void pool_hold_enter(struct pool *pool, struct hold *hold, struct layer *layer)
+{
+    hold->layer = layer;
+    layer->uses++;
     hold->next = pool->holds;
     pool->holds = hold;
 }
 
-struct hold *pool_hold(struct pool *pool, const char *job)
+struct hold *pool_hold(struct pool *pool, const char *owner, bool frozen)
 {
     for (struct hold *hold = pool->holds; hold; hold = hold->next)
-        if (strcmp(hold->job, job) == 0)
+        if (strcmp(hold->owner, owner) == 0 && hold->layer->frozen == frozen)
             return hold;
     return NULL;
 }
 
-struct hold *pool_hold_take(struct pool *pool, const char *job)
+struct hold *pool_hold_take(struct pool *pool, struct hold *hold)
 {
     struct hold **link = &pool->holds;
-    while (*link && strcmp((*link)->job, job) != 0)
+    while (*link != hold)
         link = &(*link)->next;
-    struct hold *hold = *link;
-    if (hold)
-        *link = hold->next;
+    *link = hold->next;
     return hold;
 }
 
-int pool_hold_release(struct pool *pool, const char *job)
+static struct hold *next_of(struct hold *hold, const char *owner)
 {
-    struct hold *hold = pool_hold(pool, job);
-    if (!hold)
+    while (hold && strcmp(hold->owner, owner) != 0)
+        hold = hold->next;
+    return hold;
+}
+
+int pool_hold_doom(struct pool *pool, const char *owner)
+{
+    int code = catalog_hold_remove(pool->catalog, owner);
+    struct hold *hold = pool->holds;
+    while (code == LSM_ERR_OK && (hold = next_of(hold, owner)) != NULL) {
+        code = pool_layers_doom(pool, hold->layer);
+        hold = hold->next;
+    }
+    return code;
+}
+
+void pool_hold_drop(struct pool *pool, const char *owner)
+{
+    struct hold *hold;
+    while ((hold = next_of(pool->holds, owner)) != NULL) {
+        pool_hold_take(pool, hold);
+        pool_layers_drop(pool, hold->layer);
+        free(hold);
+    }
+}
+
+int pool_hold_release(struct pool *pool, const char *owner)
+{
+    if (!next_of(pool->holds, owner))
         return LSM_ERR_OK;
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;
-    code = catalog_hold_remove(pool->catalog, job);
+    code = catalog_end(pool->catalog, pool_hold_doom(pool, owner));
     if (code == LSM_ERR_OK)
-        code = pool_layers_doom(pool, hold->layer);
-    code = catalog_end(pool->catalog, code);
-    if (code != LSM_ERR_OK)
-        return code;
-    pool_hold_take(pool, job);
-    pool_layers_drop(pool, hold->layer);
-    free(hold);
-    return LSM_ERR_OK;
+        pool_hold_drop(pool, owner);
+    return code;
 }

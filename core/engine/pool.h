@@ -60,7 +60,7 @@ struct layer_entry { /* a pool's layers by row */
 };
 
 struct hold {
-    char job[ID_SIZE], pool[ID_SIZE];
+    char owner[ID_SIZE], pool[ID_SIZE];
     struct layer *layer;
     struct hold *next;
 };
@@ -165,9 +165,15 @@ void pool_reserve_later(struct pool *pool, const char *guid);
 
 /* --- holds ----------------------------------------------------------------------------------- */
 
-void pool_hold_enter(struct pool *pool, struct hold *hold); /* takes it over; uses the layer */
-struct hold *pool_hold(struct pool *pool, const char *job);
-struct hold *pool_hold_take(struct pool *pool, const char *job); /* out of the picture alone */
-int pool_hold_release(struct pool *pool, const char *job); /* a transaction of its own; none: OK */
+/* An owner may hold one frozen layer (that it reads) and one that is not (that it fills). */
+int pool_hold_alloc(const char *owner, const struct pool *owners, struct hold **hold);
+void pool_hold_enter(struct pool *pool, struct hold *hold, struct layer *layer); /* uses it */
+struct hold *pool_hold(struct pool *pool, const char *owner, bool frozen);
+struct hold *pool_hold_take(struct pool *pool, struct hold *hold); /* out of the picture alone */
+/* All of an owner's, rows and picture: a transaction of its own; none: OK. */
+int pool_hold_release(struct pool *pool, const char *owner);
+/* The same in two steps, inside a transaction and after it. */
+int pool_hold_doom(struct pool *pool, const char *owner);
+void pool_hold_drop(struct pool *pool, const char *owner);
 
 #endif

@@ -90,6 +90,13 @@ static int lock_root(struct root *root)
         error = vfs_lock(root->lock_fd, !root->read_only);
     if (error == EAGAIN)
         return busy(root->path, root->lock_fd);
+    if (root->read_only && error == ENOENT) {
+        error_set(LSM_ERR_READ_ONLY, root->path,
+                  "the directory %s lies on a read-only file system and is no root yet",
+                  root->path);
+        error_hint("mount the file system for writing");
+        return LSM_ERR_READ_ONLY;
+    }
     if (error)
         return error_set_errno(error == EACCES   ? LSM_ERR_PERMISSION_DENIED
                                : error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE
@@ -160,18 +167,39 @@ static bool is_own(const char *name)
            strcmp(name, "lost+found") == 0;
 }
 
-/* Whether a directory holds nothing but what the making of a pool begins with. */
-static bool is_unborn_pool(const char *root, const char *name)
+static bool is_empty(const char *directory, const char *name)
 {
     autofree char *path = NULL;
-    DIR *directory = asprintf(&path, "%s/%s", root, name) < 0 ? NULL : opendir(path);
-    if (!directory)
+    DIR *entries = asprintf(&path, "%s/%s/layers", directory, name) < 0 ? NULL : opendir(path);
+    bool empty = true;
+    for (struct dirent *e; entries && empty && (e = readdir(entries)) != NULL;)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (entries)
+        closedir(entries);
+    return empty;
+}
+
+/* Whether a directory holds nothing but what the making of a pool begins with: no layers, and a
+ * catalog that has not more than its first page. */
+static bool is_unborn_pool(const char *root, const char *name)
+{
+    static const char *const files[] = {".", "..", "lock", "layers", "pool.db", "pool.db-wal",
+                                        "pool.db-journal"};
+    struct stat st;
+    autofree char *path = NULL, *catalog = NULL;
+    if (asprintf(&path, "%s/%s", root, name) < 0 || asprintf(&catalog, "%s/pool.db", path) < 0 ||
+        (vfs->stat(catalog, &st) == 0 && st.st_size > 4096) || !is_empty(root, name))
         return false;
-    bool unborn = true;
-    for (struct dirent *e; (e = readdir(directory)) != NULL;)
-        unborn = unborn && (e->d_name[0] == '.' || strcmp(e->d_name, "lock") == 0 ||
-                            strcmp(e->d_name, "layers") == 0);
-    closedir(directory);
+    DIR *directory = opendir(path);
+    bool unborn = directory != NULL;
+    for (struct dirent *e; unborn && (e = readdir(directory)) != NULL;) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+            known = known || strcmp(e->d_name, files[i]) == 0;
+        unborn = known;
+    }
+    if (directory)
+        closedir(directory);
     return unborn;
 }
 
@@ -206,6 +234,14 @@ static int add_pool(struct contents *contents, const char *name)
     return LSM_ERR_OK;
 }
 
+static int lost_catalog(const char *root, const char *name)
+{
+    error_set(LSM_ERR_DAMAGED, name, "the pool %s/%s has layers but no catalog: its pool.db is gone",
+              root, name);
+    error_hint("bring pool.db (and pool.db-wal) back; nothing was touched");
+    return LSM_ERR_DAMAGED;
+}
+
 static int look(const char *path, struct contents *contents)
 {
     DIR *directory = opendir(path);
@@ -219,6 +255,8 @@ static int look(const char *path, struct contents *contents)
             continue;
         if (name[0] != '.' && exists(path, name, "pool.db"))
             code = add_pool(contents, name);
+        else if (!is_empty(path, name))
+            code = lost_catalog(path, name);
         else if (strcmp(name, DEFAULT_POOL) != 0 || !is_unborn_pool(path, name))
             contents->foreign = true;
     }
@@ -313,7 +351,11 @@ static int open_listed(struct root *root, const char *name)
         if (root->pools[i]->dev == st.st_dev && root->pools[i]->ino == st.st_ino)
             return LSM_ERR_OK;
     struct pool *pool;
-    int code = open_pool(root, name, NULL, &pool);
+    struct pool_row row;
+    bool unborn = is_unborn_pool(root->path, name); /* its making was cut short */
+    int code = unborn ? fill_row(&row, 0) : LSM_ERR_OK;
+    if (code == LSM_ERR_OK)
+        code = open_pool(root, name, unborn ? &row : NULL, &pool);
     if (code != LSM_ERR_OK)
         return code;
     const struct pool *twin = pool_by_id(root, pool->id);
@@ -511,7 +553,8 @@ static int place_pool(struct root *root, const char *path, const char *directory
         return error_set(LSM_ERR_INVALID_ARGUMENT, directory, "%s is not a directory", directory);
     struct contents contents = {0};
     int code = look(directory, &contents);
-    if (code == LSM_ERR_OK && (contents.count || contents.foreign || exists(directory, "lock", NULL)))
+    if (code == LSM_ERR_OK && (contents.count || contents.foreign || exists(directory, "lock", NULL) ||
+                               exists(directory, "layers", NULL)))
         code = error_set(LSM_ERR_INVALID_ARGUMENT, directory,
                          "the directory %s is not empty", directory);
     contents_finish(&contents);

@@ -39,9 +39,35 @@ CREATE TABLE tag (
     PRIMARY KEY (volume, key)
 ) WITHOUT ROWID;
 
--- A frozen layer that a job reads stays as it is. The job's row may live in another pool.
+-- A layer that stays as it is for its owner: a job (whose row may live in another pool), or a
+-- replication's last common instant.
 CREATE TABLE hold (
-    job   TEXT    PRIMARY KEY,
+    owner TEXT    NOT NULL,
     pool  TEXT    NOT NULL,
-    layer INTEGER NOT NULL REFERENCES layer
+    layer INTEGER NOT NULL REFERENCES layer,
+    PRIMARY KEY (owner, layer)
+) WITHOUT ROWID;
+
+-- One half of a mirror's relation: the source's pool has side 0, the target's side 1. Whatever
+-- changes the state raises the epoch, and after a crash the half with the higher one is believed.
+CREATE TABLE replication (
+    id          TEXT    NOT NULL,
+    side        INTEGER NOT NULL,
+    peer        TEXT    NOT NULL, -- the other half's pool
+    source      TEXT    NOT NULL,
+    target      TEXT    NOT NULL,
+    type        INTEGER NOT NULL,
+    state       INTEGER NOT NULL,
+    epoch       INTEGER NOT NULL,
+    generation  TEXT    NOT NULL, -- the last instant that both sides have; '' before the first
+    interval_ms INTEGER NOT NULL,
+    rate_limit  INTEGER NOT NULL,
+    on_error    INTEGER NOT NULL,
+    synced_ms   INTEGER NOT NULL, -- the last ship: when, how much, how long
+    synced_bytes       INTEGER NOT NULL,
+    synced_duration_ms INTEGER NOT NULL,
+    error       INTEGER NOT NULL,
+    message     TEXT,
+    diverged    TEXT,             -- the clone that kept what was rewound
+    PRIMARY KEY (id, side)
 ) WITHOUT ROWID;
