@@ -230,3 +230,109 @@ func model(t *testing.T, seed uint64) {
 		t.Errorf("%d volumes, where %d were to be expected", left, n)
 	}
 }
+
+// Whatever is said to jobs, by whoever, in whatever order: each ends, what is done is whole, and
+// nothing is left of the others. The connection is closed in the middle of it, twice.
+func TestJobVerbsAtRandom(t *testing.T) {
+	root := t.TempDir()
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	p := noise(1, 2*mib)
+	conn := reopen(t, root)
+	write(t, volume(t, conn, "source", int64(len(p))), p, 0)
+	ok(t, conn.Close())
+
+	fits := func(err error) bool {
+		for _, allowed := range []error{nil, replicant.ErrNoChange, replicant.ErrState, replicant.ErrNotFound, os.ErrClosed} {
+			if errors.Is(err, allowed) {
+				return true
+			}
+		}
+		return false
+	}
+	for round := range 2 {
+		conn := reopen(t, root)
+		source := must(conn.Volume(within(t), "source"))(t)
+		var working sync.WaitGroup
+		for g := range 4 {
+			random := rand.New(rand.NewPCG(seed, uint64(10*round+g)))
+			working.Add(1)
+			go func() {
+				defer working.Done()
+				for i := range 20 {
+					jobs, err := conn.Jobs(context.Background())
+					if !fits(err) {
+						t.Error(err)
+					}
+					if len(jobs) == 0 || random.IntN(4) == 0 {
+						_, err := source.Copy(context.Background(), fmt.Sprintf("%d.%d.%d", round, g, i),
+							&replicant.ReplicateOptions{RateLimit: int64(1+random.IntN(64)) * mib / 4})
+						if !fits(err) {
+							t.Error(err)
+						}
+						continue
+					}
+					job := jobs[random.IntN(len(jobs))]
+					ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.IntN(20))*time.Millisecond)
+					switch random.IntN(7) {
+					case 0:
+						err = job.Cancel(context.Background())
+					case 1:
+						err = job.Pause(context.Background())
+					case 2, 3:
+						err = job.Resume(context.Background())
+					case 4:
+						err = job.SetRateLimit(context.Background(), int64(random.IntN(3))*mib)
+					case 5:
+						err = job.Forget(context.Background())
+					case 6:
+						for range job.Progress(ctx) {
+						}
+					}
+					cancel()
+					if !fits(err) {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		time.Sleep(time.Duration(seed%100) * time.Millisecond)
+		if round == 1 {
+			working.Wait()
+		}
+		ok(t, conn.Close())
+		working.Wait()
+	}
+
+	conn = reopen(t, root)
+	copies := map[string]bool{}
+	ended := map[replicant.JobState]int{}
+	for _, job := range must(conn.Jobs(within(t)))(t) {
+		for _, err := range []error{job.SetRateLimit(within(t), 0), job.Resume(within(t))} {
+			if !fits(err) {
+				t.Error(err)
+			}
+		}
+		made, err := job.Wait(within(t))
+		switch status := must(job.Status(within(t)))(t); {
+		case err == nil:
+			copies[made.ID] = true
+			ended[status.State]++
+		case errors.Is(err, replicant.ErrCancelled):
+			ended[status.State]++
+		default:
+			t.Errorf("%v, %+v", err, status)
+		}
+	}
+	t.Log(ended)
+	for _, v := range must(conn.Volumes(within(t)))(t) {
+		same(t, v.Name, content(t, v), p)
+		delete(copies, v.ID)
+	}
+	if len(copies) != 0 {
+		t.Error("jobs are done, and what they made is not there:", copies)
+	}
+	until(t, "nothing depends on the source any more", func() bool {
+		return !must(must(conn.Volume(within(t), "source"))(t).HasDependents(within(t)))(t)
+	})
+}
