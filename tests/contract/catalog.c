@@ -145,7 +145,7 @@ END_TEST
 /* The root's own file. */
 START_TEST(system_file_damaged)
 {
-    const char *path = path_of("%s/system", world.directory);
+    autotext char *path = strdup(path_of("%s/system", world.directory));
     size_t n;
     autotext char *before = file_read(path, &n);
     static const char *const bad[] = {"", "short", "not hexadecimal, but 32 letters!"};
