@@ -24,6 +24,7 @@
 #define WORD_SIZE ((uint64_t)WORD_CLUSTERS << CLUSTER_SHIFT)
 #define CLUSTER_MASK (CLUSTER_SIZE - 1ull)
 #define DIRECT_MIN (64u << 10)     /* a smaller piece is not worth a cache look-up */
+#define LOOK_AHEAD (64ull << 20)   /* how far an owner is looked for when data is */
 #define ZERO_PIECE_WORDS 1024u     /* 256 MiB under lock at once */
 
 static uint64_t min(uint64_t a, uint64_t b)
@@ -190,8 +191,9 @@ int stack_next_data(const struct stack *stack, uint64_t offset, uint64_t end, ui
                     uint64_t *data_end)
 {
     while (offset < end) {
-        uint64_t until;
-        struct layer *owner = stack_owner(stack, 0, offset, end, &until);
+        /* An owner's run may be the whole volume, and is asked for once for each extent in it. */
+        uint64_t until, near = min(end, (offset / LOOK_AHEAD + 1) * LOOK_AHEAD);
+        struct layer *owner = stack_owner(stack, 0, offset, near, &until);
         int error = owner ? layer_next_data(owner, offset, until, data) : 0;
         if (error)
             return error;

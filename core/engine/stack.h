@@ -46,7 +46,8 @@ void stack_close(struct stack *stack); /* closes each layer, and the memory; NUL
 struct layer *stack_owner(const struct stack *stack, uint32_t from, uint64_t offset, uint64_t end,
                           uint64_t *until);
 
-/* The next range of [offset, end) that may hold other bytes than zeros; *data == end: none. */
+/* The next range of [offset, end) that may hold other bytes than zeros; *data == end: none. What
+ * follows it may be data, too. */
 int stack_next_data(const struct stack *stack, uint64_t offset, uint64_t end, uint64_t *data,
                     uint64_t *data_end);
 
