@@ -8,6 +8,7 @@ one. hypothesis shrinks what fails to the shortest sequence that does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -26,7 +27,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from replicant import JobState, Provision
+from replicant import Capability, JobState, Provision
 
 EXAMPLES = int(os.environ.get("REPLICANT_MODEL_EXAMPLES", "25"))
 STEPS = int(os.environ.get("REPLICANT_MODEL_STEPS", "40"))
@@ -52,6 +53,7 @@ lengths = st.one_of(
     st.just(LARGEST),
 )
 names = st.sampled_from([f"name {i}" for i in range(40)])
+pools = st.sampled_from(["default", "other"])
 
 
 def rounded(size: int) -> int:
@@ -59,17 +61,22 @@ def rounded(size: int) -> int:
 
 
 class Model(RuleBasedStateMachine):
-    """`held` is what each volume must hold; `parents` who depends on whom."""
+    """`held` is what each volume must hold, `names` and `pools` where it is called what, `parents`
+    who depends on whom, `paused` the copies that stand still half-way."""
 
     volumes = Bundle("volumes")
+    jobs = Bundle("jobs")
 
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.mkdtemp(prefix="replicant-model-")
         self.conn = replicant.connect(f"dir://{self.directory}")
+        self.conn.create_pool("other")
         self.held: dict[str, bytearray] = {}
         self.names: dict[str, str] = {}
+        self.pools: dict[str, str] = {}
         self.parents: dict[str, str] = {}
+        self.paused: dict[str, tuple[str, str, str, bytearray]] = {}
         self.verbs = 0
 
     def teardown(self) -> None:
@@ -78,9 +85,12 @@ class Model(RuleBasedStateMachine):
 
     # --- making and unmaking
 
-    def taken(self, name: str, call) -> bool:
-        """Whether a name is taken; the verb must then be refused."""
-        if name not in self.names.values():
+    def taken(self, pool: str, name: str, call) -> bool:
+        """Whether a name is taken in a pool, by a volume or by a job's target; the verb must then
+        be refused."""
+        volumes = {(self.pools[i], self.names[i]) for i in self.names}
+        targets = {(pool, name) for _, pool, name, _ in self.paused.values()}
+        if (pool, name) not in volumes | targets:
             return False
         with pytest.raises(replicant.NameConflict):
             call()
@@ -90,57 +100,105 @@ class Model(RuleBasedStateMachine):
         assert volume.size == len(held)
         self.held[volume.id] = held
         self.names[volume.id] = volume.name
+        self.pools[volume.id] = volume.pool().name
         if parent is not None:
             self.parents[volume.id] = parent
         return volume.id
 
-    @rule(target=volumes, name=names, size=sizes, full=st.booleans())
-    def create(self, name: str, size: int, full: bool):
+    def has_dependents(self, volume: str) -> bool:
+        sources = {source for source, *_ in self.paused.values()}
+        return volume in self.parents.values() or volume in sources
+
+    @rule(target=volumes, name=names, size=sizes, full=st.booleans(), pool=pools)
+    def create(self, name: str, size: int, full: bool, pool: str):
         provision = Provision.FULL if full else Provision.THIN
 
         def call() -> replicant.Volume:
-            return self.conn.create_volume(name, size, provision=provision)
+            return self.conn.create_volume(name, size, provision=provision, pool=pool)
 
-        if self.taken(name, call):
+        if self.taken(pool, name, call):
             return multiple()
         return self.keep(call(), bytearray(rounded(size)))
 
     @rule(target=volumes, source=volumes, name=names)
     def clone(self, source: str, name: str):
         volume = self.conn.volume(source)
-        if self.taken(name, lambda: volume.clone(name)):
+        if self.taken(self.pools[source], name, lambda: volume.clone(name)):
             return multiple()
         return self.keep(volume.clone(name), bytearray(self.held[source]), source)
 
-    @rule(target=volumes, source=volumes, name=names, place=places)
-    def copy(self, source: str, name: str, place: int):
+    @rule(target=volumes, source=volumes, name=names, place=places, pool=pools)
+    def copy(self, source: str, name: str, place: int, pool: str):
         """A copy is the instant of the call: what is written right after it is not in it."""
         volume = self.conn.volume(source)
-        if self.taken(name, lambda: volume.copy(name)):
+        if self.taken(pool, name, lambda: volume.copy(name, pool)):
             return multiple()
         instant = bytearray(self.held[source])
-        job = volume.copy(name)
+        job = volume.copy(name, pool)
         self.write(source, place, CLUSTER + 1, 255)
         return self.keep(job.wait(timeout=120), instant)
 
+    @rule(target=jobs, source=volumes, name=names, pool=pools)
+    def copy_and_pause(self, source: str, name: str, pool: str):
+        """A copy that is paused at once; it is cancelled if there was nothing to pause."""
+        volume = self.conn.volume(source)
+        if self.taken(pool, name, lambda: volume.copy(name, pool)):
+            return multiple()
+        instant = bytearray(self.held[source])
+        job = volume.copy(name, pool, rate_limit=CLUSTER)
+        with contextlib.suppress(replicant.StateError):
+            job.pause()
+        for now in job.progress():
+            if now.state is JobState.PAUSED:
+                self.paused[job.id] = (source, pool, name, instant)
+                return job.id
+        job.wait().delete()
+        return multiple()
+
+    @rule(target=volumes, job_id=consumes(jobs))
+    def finish(self, job_id: str):
+        job = self.conn.job(job_id)
+        assert job.state is JobState.PAUSED
+        job.rate_limit(0)
+        job.resume()
+        *_, instant = self.paused.pop(job_id)
+        return self.keep(job.wait(timeout=120), instant)
+
+    @rule(job_id=consumes(jobs))
+    def cancel(self, job_id: str) -> None:
+        job = self.conn.job(job_id)
+        job.cancel()
+        with pytest.raises(replicant.JobCancelled):
+            job.wait(timeout=120)
+        del self.paused[job_id]
+
     @rule(gone=consumes(volumes))
     def delete(self, gone: str) -> None:
+        """One that is refused stays, and is compared to the end, though no rule names it again."""
         volume = self.conn.volume(gone)
-        if gone in self.parents.values():
-            assert volume.has_dependents()
+        assert volume.has_dependents() == self.has_dependents(gone)
+        if self.has_dependents(gone):
             with pytest.raises(replicant.HasDependents):
                 volume.delete()
-            self.forgotten.append(gone)
             return
-        assert not volume.has_dependents()
         volume.delete()
-        del self.held[gone], self.names[gone]
+        del self.held[gone], self.names[gone], self.pools[gone]
         self.parents.pop(gone, None)
 
-    @property
-    def forgotten(self) -> list[str]:
-        """Volumes that no rule names any more, but that are compared to the end."""
-        return self.__dict__.setdefault("_forgotten", [])
+    @rule(volume=volumes)
+    def detach(self, volume: str) -> None:
+        record = self.conn.volume(volume)
+        if Capability.VOLUME_CHILD_DEPENDENCY_RM not in self.conn.capabilities():
+            return
+        if not self.has_dependents(volume):
+            with pytest.raises(replicant.NoStateChange):
+                record.detach_dependents()
+        elif volume in {source for source, *_ in self.paused.values()}:
+            with pytest.raises(replicant.HasDependents):
+                record.detach_dependents()
+        else:
+            record.detach_dependents().wait(timeout=120)
+            self.parents = {i: p for i, p in self.parents.items() if p != volume}
 
     @rule(volume=volumes, name=names)
     def rename(self, volume: str, name: str) -> None:
@@ -148,7 +206,7 @@ class Model(RuleBasedStateMachine):
         if self.names[volume] == name:
             with pytest.raises(replicant.NoStateChange):
                 record.rename(name)
-        elif not self.taken(name, lambda: record.rename(name)):
+        elif not self.taken(self.pools[volume], name, lambda: record.rename(name)):
             self.names[volume] = record.rename(name).name
 
     # --- bytes
@@ -223,7 +281,9 @@ class Model(RuleBasedStateMachine):
                 assert at == len(held)
             parent = self.parents.get(record.id)
             assert record.parent_id == parent
-        assert all(job.state is JobState.DONE for job in self.conn.jobs())
+            assert record.has_dependents() == self.has_dependents(record.id)
+        ended = (JobState.DONE, JobState.CANCELLED)
+        assert {j.id for j in self.conn.jobs() if j.state not in ended} == set(self.paused)
 
 
 def differs(one: bytes, other: bytes) -> int:
