@@ -17,9 +17,9 @@ import (
 
 const mib = 1 << 20
 
-// within is a ctx for what should take no time; so that a test hangs for a minute at most.
+// within is a ctx for what should take no time; so that a test hangs for two minutes at most.
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -152,7 +152,7 @@ func slow(t testing.TB, conn *replicant.Conn, name string) *replicant.Job {
 	return job
 }
 
-// until looks again and again until something holds; a minute at most.
+// until looks again and again until something holds; two minutes at most.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for ctx := within(t); !holds(); time.Sleep(5 * time.Millisecond) {
