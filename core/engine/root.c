@@ -160,6 +160,19 @@ static bool exists(const char *directory, const char *name, const char *file)
            vfs->stat(path, &st) == 0;
 }
 
+/* A disk that does not answer is no reason to take a pool for something else. */
+static int is_pool(const char *directory, const char *name, bool *is)
+{
+    struct stat st;
+    autofree char *path = NULL;
+    if (asprintf(&path, "%s/%s/pool.db", directory, name) < 0)
+        return error_no_memory();
+    *is = vfs->stat(path, &st) == 0;
+    if (*is || errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)
+        return LSM_ERR_OK;
+    return error_set_errno(LSM_ERR_IO, errno, path, "cannot tell whether there is a pool %s", path);
+}
+
 static bool is_own(const char *name)
 {
     return strcmp(name, "lock") == 0 || strcmp(name, "system") == 0 ||
@@ -253,7 +266,12 @@ static int look(const char *path, struct contents *contents)
         const char *name = e->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_own(name))
             continue;
-        if (name[0] != '.' && exists(path, name, "pool.db"))
+        bool pool = false;
+        if (name[0] != '.')
+            code = is_pool(path, name, &pool);
+        if (code != LSM_ERR_OK)
+            break;
+        if (pool)
             code = add_pool(contents, name);
         else if (!is_empty(path, name))
             code = lost_catalog(path, name);
