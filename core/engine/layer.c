@@ -125,8 +125,8 @@ int layer_files_create(const struct layer_home *home, const char *guid, bool bas
 int layer_files_sync(const struct layer_home *home)
 {
     int error = vfs_sync_directory(home->directory);
-    return error ? error_set_errno(LSM_ERR_IO, error, home->directory, "cannot sync %s",
-                                   home->directory)
+    return error ? error_set_errno(error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error,
+                                   home->directory, "cannot sync %s", home->directory)
                  : LSM_ERR_OK;
 }
 

@@ -46,8 +46,10 @@ static int lock_pool(struct pool *pool)
         error_retryable();
         return LSM_ERR_BUSY;
     }
-    return error ? error_set_errno(error == EACCES ? LSM_ERR_PERMISSION_DENIED : LSM_ERR_IO, error,
-                                   path, "cannot lock the pool %s", pool->path)
+    return error ? error_set_errno(error == EACCES   ? LSM_ERR_PERMISSION_DENIED
+                                   : error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE
+                                                     : LSM_ERR_IO,
+                                   error, path, "cannot lock the pool %s", pool->path)
                  : LSM_ERR_OK;
 }
 
@@ -331,25 +333,37 @@ static uint64_t minus(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-uint64_t pool_free(struct pool *pool)
+/* False: the file system does not answer. */
+static bool ask_free(struct pool *pool, uint64_t *room)
 {
     struct statvfs fs;
-    uint64_t promised = outstanding(pool), room = 0;
-    if (filesystem(pool, &fs))
-        room = minus((uint64_t)fs.f_bavail * fs.f_frsize, promised);
-    if (!pool->limit)
-        return room;
-    uint64_t limit = minus(pool->limit, occupied(pool) + promised);
-    return limit < room ? limit : room;
+    if (!filesystem(pool, &fs))
+        return false;
+    uint64_t promised = outstanding(pool);
+    *room = minus((uint64_t)fs.f_bavail * fs.f_frsize, promised);
+    uint64_t limit = pool->limit ? minus(pool->limit, occupied(pool) + promised) : *room;
+    if (limit < *room)
+        *room = limit;
+    return true;
+}
+
+uint64_t pool_free(struct pool *pool)
+{
+    uint64_t room;
+    return ask_free(pool, &room) ? room : 0;
 }
 
 int pool_check_space(struct pool *pool, uint64_t bytes, const char *what)
 {
-    uint64_t room = pool_free(pool);
-    if (room < bytes && pool->dead.count > 0) { /* what was deleted may not be gone yet */
+    uint64_t room;
+    bool answered = ask_free(pool, &room);
+    if (answered && room < bytes && pool->dead.count > 0) { /* what was deleted may not be gone yet */
         pool_files_remove(pool);
-        room = pool_free(pool);
+        answered = ask_free(pool, &room);
     }
+    if (!answered)
+        return error_set_errno(LSM_ERR_IO, errno, pool->name,
+                               "cannot ask for the free space of the pool %s", pool->path);
     if (room >= bytes)
         return LSM_ERR_OK;
     error_set(LSM_ERR_NOT_ENOUGH_SPACE, pool->name,

@@ -338,7 +338,8 @@ static int make_pool(struct root *root, const char *name, uint64_t limit, struct
         error = vfs_sync_directory(root->path);
     if (error) {
         close_pool(*pool);
-        return error_set_errno(LSM_ERR_IO, error, path, "cannot make the pool %s durable", name);
+        return error_set_errno(error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, path,
+                               "cannot make the pool %s durable", name);
     }
     return LSM_ERR_OK;
 }
