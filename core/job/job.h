@@ -69,7 +69,12 @@ struct job {
     bool parked;  /* QUEUED, and cannot run now: row.message says for what it waits */
     bool in_body; /* a worker, or a verb, has it in its hands */
     unsigned waiters; /* verbs that wait for it: it is not freed under them */
-    int settle_code;
+    unsigned let_go;  /* how often it was */
+    struct {
+        unsigned times; /* that a stop into this state was to be made durable, */
+        int code;       /* and how that went last */
+    } settled[LSM_JOB_STATE_CANCELLED + 1];
+    struct _lsm_error *settle_error; /* why it went wrong, for the verb that waits; or NULL */
     atomic_int stop;             /* enum job_stop */
     _Atomic uint64_t rate_limit; /* row.rate_limit, where the body reads it */
     uint64_t run_ns, run_done;   /* when this run began, and what was done then */

@@ -79,6 +79,7 @@ void job_free(struct job *job)
     if (job->body->release)
         job->body->release(job->context);
     job_row_finish(&job->row);
+    error_destroy(job->settle_error);
     free(job);
 }
 
@@ -118,15 +119,18 @@ static struct job *next_to_run(struct job_runner *runner)
 static void let_go(struct job *job)
 {
     job->in_body = false;
+    job->let_go++;
     atomic_store(&job->stop, JOB_GO);
     pthread_cond_broadcast(&job->runner->changed);
     pthread_cond_signal(&job->runner->work); /* the lane has room again */
 }
 
+/* Until whoever has it now lets go: by the time this returns another may have it. */
 static void wait_until_free(struct job *job)
 {
+    unsigned before = job->let_go;
     job->waiters++;
-    while (job->in_body)
+    while (job->in_body && job->let_go == before)
         pthread_cond_wait(&job->runner->changed, &job->runner->lock);
     if (--job->waiters == 0)
         pthread_cond_broadcast(&job->runner->changed);
@@ -145,13 +149,32 @@ static struct job *find(struct job_runner *runner, const char *id)
 
 /* --- ends and stops -------------------------------------------------------------------------- */
 
+/* A pause or a cancel that could not be made durable did not take place: the job is what it was, and
+ * one that ran goes on. */
+static void unsettle(struct job *job, lsm_job_state state)
+{
+    if (state == LSM_JOB_STATE_CANCELLED) {
+        free(job->row.message);
+        job->row.message = NULL;
+        job->row.error = LSM_ERR_OK;
+        job->row.finished_ms = 0;
+    }
+    if (job->row.state == LSM_JOB_STATE_RUNNING)
+        set_state(job, LSM_JOB_STATE_QUEUED);
+}
+
 /* Makes a stop durable, and only then shows it. Called with the job in hand, without the lock. */
 static int settle(struct job *job, lsm_job_state state)
 {
     struct job_row row = job_row_as(job, state);
     int code = job->body->settle(job, &row);
     pthread_mutex_lock(&job->runner->lock);
-    job->settle_code = code;
+    job->settled[state].times++;
+    job->settled[state].code = code;
+    if (code != LSM_ERR_OK && state != LSM_JOB_STATE_FAILED && state != LSM_JOB_STATE_QUEUED) {
+        unsettle(job, state);
+        return code;
+    }
     job->row.finished_ms = row.finished_ms;
     set_state(job, state);
     return code;
@@ -177,13 +200,15 @@ static void finish_run(struct job *job, int code)
         set_state(job, LSM_JOB_STATE_DONE);
     } else if (stop == JOB_STOP_CANCEL) {
         keep_error(job, LSM_ERR_CANCELLED);
-        settle(job, LSM_JOB_STATE_CANCELLED);
+        code = settle(job, LSM_JOB_STATE_CANCELLED);
     } else if (stopped) {
-        settle(job, stop == JOB_STOP_PAUSE ? LSM_JOB_STATE_PAUSED : LSM_JOB_STATE_QUEUED);
+        code = settle(job, stop == JOB_STOP_PAUSE ? LSM_JOB_STATE_PAUSED : LSM_JOB_STATE_QUEUED);
     } else {
         keep_error(job, code);
-        settle(job, LSM_JOB_STATE_FAILED);
+        code = settle(job, LSM_JOB_STATE_FAILED);
     }
+    error_destroy(job->settle_error);
+    job->settle_error = code == LSM_ERR_OK ? NULL : error_take();
     error_clear();
 }
 
@@ -365,35 +390,48 @@ static int settle_here(struct job *job, lsm_job_state state)
     return code;
 }
 
-/* Asks the worker, waits until it let go, and says whether the job came to be in `state`. */
-static int stop_and_wait(struct job *job, enum job_stop stop, enum job_verb verb,
-                         lsm_job_state state)
+/* Asks the worker and waits until it let go; *settled says whether that was for the sake of `state`.
+ * The job may have come to another end, or another verb may have been first. */
+static int stop_and_wait(struct job *job, enum job_stop stop, lsm_job_state state, bool *settled)
 {
     int go = JOB_GO;
     if (!atomic_compare_exchange_strong(&job->stop, &go, stop) && stop == JOB_STOP_CANCEL)
         atomic_store(&job->stop, stop); /* cancelling goes before pausing */
+    unsigned before = job->settled[state].times;
     wait_until_free(job);
-    if (job->row.state != state)
-        return job_verb_fits(verb, &job->row);
-    if (job->settle_code != LSM_ERR_OK)
-        return error_set((lsm_error_number)job->settle_code, job->row.id,
-                         "the job %s stopped, but that could not be made durable", job->row.id);
-    return LSM_ERR_OK;
+    *settled = job->settled[state].times != before;
+    int code = job->settled[state].code;
+    if (!*settled || code == LSM_ERR_OK)
+        return LSM_ERR_OK;
+    if (!job->settle_error)
+        return error_set((lsm_error_number)code, job->row.id,
+                         "the job %s goes on: its stop could not be made durable", job->row.id);
+    error_restore(STEAL(job->settle_error));
+    return code;
 }
 
 static int verb_stop(struct job_runner *runner, const char *id, enum job_stop stop,
                      enum job_verb verb, lsm_job_state state)
 {
     LOCKED(&runner->lock);
-    struct job *job = find(runner, id);
-    if (!job)
-        return LSM_ERR_NOT_FOUND_JOB;
-    while (job->in_body && job->row.state != LSM_JOB_STATE_RUNNING)
-        wait_until_free(job);
-    int code = job_verb_fits(verb, &job->row);
-    if (code != LSM_ERR_OK)
-        return code;
-    return job->in_body ? stop_and_wait(job, stop, verb, state) : settle_here(job, state);
+    for (;;) {
+        struct job *job = find(runner, id); /* anew: it may be forgotten meanwhile */
+        if (!job)
+            return LSM_ERR_NOT_FOUND_JOB;
+        if (job->in_body && job->row.state != LSM_JOB_STATE_RUNNING) {
+            wait_until_free(job);
+            continue;
+        }
+        int code = job_verb_fits(verb, &job->row);
+        if (code != LSM_ERR_OK)
+            return code;
+        if (!job->in_body)
+            return settle_here(job, state);
+        bool settled;
+        code = stop_and_wait(job, stop, state, &settled);
+        if (settled)
+            return code;
+    }
 }
 
 int job_cancel(struct job_runner *runner, const char *id)
