@@ -168,7 +168,6 @@ START_TEST(name_is_free_after_rename)
     FINE(lsm_volume_rename(world.conn, volume, "new", &renamed, 0));
     ck_assert_str_eq(lsm_volume_name_get(renamed), "new");
     ck_assert_str_eq(lsm_volume_id_get(renamed), lsm_volume_id_get(volume));
-    lsm_volume_record_free(renamed);
     autovolume lsm_volume *other = volume_make("old", CLUSTER);
     world_reopen();
     volume_look(&volume);
