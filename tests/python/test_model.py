@@ -8,7 +8,6 @@ one. hypothesis shrinks what fails to the shortest sequence that does.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
@@ -140,20 +139,20 @@ class Model(RuleBasedStateMachine):
 
     @rule(target=jobs, source=volumes, name=names, pool=pools)
     def copy_and_pause(self, source: str, name: str, pool: str):
-        """A copy that is paused at once; it is cancelled if there was nothing to pause."""
+        """A copy that stands still half-way. There must be enough to copy, or it is done before it
+        can be paused."""
         volume = self.conn.volume(source)
         if self.taken(pool, name, lambda: volume.copy(name, pool)):
             return multiple()
+        if len(self.held[source]) < LARGEST:
+            self.resize(source, LARGEST)
+        self.write(source, 0, LARGEST, 1 + len(self.paused))
         instant = bytearray(self.held[source])
         job = volume.copy(name, pool, rate_limit=CLUSTER)
-        with contextlib.suppress(replicant.StateError):
-            job.pause()
-        for now in job.progress():
-            if now.state is JobState.PAUSED:
-                self.paused[job.id] = (source, pool, name, instant)
-                return job.id
-        job.wait().delete()
-        return multiple()
+        job.pause()
+        assert any(now.state is JobState.PAUSED for now in job.progress())
+        self.paused[job.id] = (source, pool, name, instant)
+        return job.id
 
     @rule(target=volumes, job_id=consumes(jobs))
     def finish(self, job_id: str):
