@@ -56,7 +56,7 @@ ENGINE = [
     ['volume_io'],
     ['mover'],
     ['fill'],
-    ['clone', 'copy', 'flatten', 'replicate'],
+    ['clone', 'copy', 'flatten', 'replicate', 'mirror', 'mirror_ship', 'mirror_split'],
     ['engine'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

@@ -315,29 +315,3 @@ int copy_load(struct pool *pool, struct job_row *row)
     job_start(pool->root->runner, job, parked || pool->read_only);
     return LSM_ERR_OK;
 }
-
-/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
-static bool is_orphan(struct root *root, const struct hold *hold)
-{
-    lsm_job *job = NULL;
-    if (!pool_by_id(root, hold->pool))
-        return false;
-    if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
-        return true;
-    bool ended = job->state >= LSM_JOB_STATE_DONE;
-    record_destroy(&job_type, job);
-    return ended;
-}
-
-int copy_drop_holds(struct pool *pool)
-{
-    int code = LSM_ERR_OK;
-    for (struct hold *hold = pool->holds, *next; hold && code == LSM_ERR_OK; hold = next) {
-        next = hold->next;
-        if (!pool->read_only && is_orphan(pool->root, hold))
-            code = pool_hold_release(pool, hold->owner);
-        if (code == LSM_ERR_OK)
-            error_clear();
-    }
-    return code;
-}

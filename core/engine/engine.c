@@ -11,6 +11,7 @@
 #include <replicant/string_list.h>
 
 #include "fold.h"
+#include "mirror.h"
 #include "replicate.h"
 #include "root.h"
 #include "upkeep.h"
@@ -34,21 +35,40 @@ static int load_job(void *pool, struct job_row *row)
 {
     if (row->state == LSM_JOB_STATE_RUNNING) /* of an owner that died */
         row->state = LSM_JOB_STATE_QUEUED;
-    return row->kind == LSM_JOB_KIND_FLATTEN ? flatten_load(pool, row) : copy_load(pool, row);
+    switch (row->kind) {
+    case LSM_JOB_KIND_FLATTEN:
+        return flatten_load(pool, row);
+    case LSM_JOB_KIND_MIRROR_INITIAL:
+    case LSM_JOB_KIND_SHIP:
+    case LSM_JOB_KIND_RESYNC:
+        return ship_load(pool, row);
+    default:
+        return copy_load(pool, row);
+    }
 }
 
 static int load_jobs(struct root *root)
 {
     LOCKED(&root->lock);
-    int code = LSM_ERR_OK;
+    int code = mirrors_load(root);
     for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
         code = job_store_each(catalog_database(root->pools[i]->catalog), load_job, root->pools[i]);
-    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
-        code = copy_drop_holds(root->pools[i]);
     if (code == LSM_ERR_OK)
+        code = mirrors_reconcile(root);
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        code = holds_sweep(root->pools[i]);
+    root->intervals = upkeep_create(mirrors_round, root);
+    if (code == LSM_ERR_OK && !root->intervals)
+        code = error_no_memory();
+    if (code == LSM_ERR_OK) {
         upkeep_wake(root->upkeep); /* what the last owner did not come to */
+        if (root->mirrors)
+            upkeep_wake(root->intervals);
+    }
     return code;
 }
+
+static const struct root_guests guests = {.loaded = load_jobs, .leaving = mirrors_free};
 
 static int read_options(const struct uri *uri, bool *direct)
 {
@@ -83,7 +103,7 @@ static int open_root(const struct uri *uri, const char *password, uint32_t timeo
     int code = read_options(uri, &direct);
     struct connection *connection = code == LSM_ERR_OK ? malloc(sizeof *connection) : NULL;
     if (code == LSM_ERR_OK)
-        code = connection ? root_open(uri->path, direct, load_jobs, &connection->root)
+        code = connection ? root_open(uri->path, direct, &guests, &connection->root)
                           : error_no_memory();
     if (code == LSM_ERR_OK)
         *b = connection;
@@ -249,6 +269,37 @@ static int create(void *b, const lsm_pool *record, const char *name, uint64_t si
     return code == LSM_ERR_OK ? give_record(made, volume) : code;
 }
 
+/* A mirror grows on both sides or not at all, the target first, and does not shrink. */
+static int resize_mirrored(struct volume *volume, uint64_t size)
+{
+    struct root *root = volume->pool->root;
+    if (volume->relation[0]) {
+        error_set(LSM_ERR_READ_ONLY, volume->id, "the volume «%s» is the target of the replication"
+                  " %s", volume->name, volume->relation);
+        error_hint("resize the source");
+        return LSM_ERR_READ_ONLY;
+    }
+    if (!volume->mirrors || size == volume->size)
+        return volume_resize(volume, size);
+    if (size < volume->size && volume->handles)
+        return volume_resize(volume, size); /* refuses: 160 goes before 251 */
+    if (size < volume->size) {
+        error_set(LSM_ERR_NO_SUPPORT_OFFLINE_CHANGE, volume->id,
+                  "the volume «%s» is a mirror's source, and mirrors do not shrink", volume->name);
+        error_hint("break the replication first");
+        return LSM_ERR_NO_SUPPORT_OFFLINE_CHANGE;
+    }
+    int code = volume_resize(volume, size);
+    for (struct mirror *m = root->mirrors; m && code == LSM_ERR_OK; m = m->next) {
+        struct volume *target = mirror_volume(m, SIDE_TARGET);
+        if (strcmp(m->source, volume->id) != 0 || !target || !target->ready || m->job[0] ||
+            m->state == LSM_REPLICATION_STATE_SPLIT || target->size >= volume->size)
+            continue; /* grown when the next ship begins */
+        code = volume_resize(target, volume->size);
+    }
+    return code;
+}
+
 static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_volume **resized,
                   char **job)
 {
@@ -259,7 +310,7 @@ static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_vo
     fold_quiesce(root, record->id);
     int code = volume_get(root, record->id, &volume);
     if (code == LSM_ERR_OK)
-        code = volume_resize(volume, size_bytes);
+        code = resize_mirrored(volume, size_bytes);
     return code == LSM_ERR_OK ? give_record(volume, resized) : code;
 }
 
@@ -271,7 +322,12 @@ static int delete(void *b, const lsm_volume *record, char **job)
     LOCKED(&root->lock);
     fold_quiesce(root, record->id);
     int code = volume_get(root, record->id, &volume);
-    return code == LSM_ERR_OK ? volume_delete(volume) : code;
+    if (code != LSM_ERR_OK)
+        return code;
+    for (struct mirror *m = root->mirrors; m; m = m->next)
+        if (strcmp(m->target, volume->id) == 0)
+            return mirror_target_delete(m);
+    return volume_delete(volume);
 }
 
 static int rename_volume(void *b, const lsm_volume *record, const char *name, lsm_volume **renamed)
@@ -310,7 +366,7 @@ static int child_dependency(void *b, const lsm_volume *record, bool *yes)
     LOCKED(&root->lock);
     int code = volume_get(root, record->id, &volume);
     if (code == LSM_ERR_OK)
-        *yes = volume->clones || volume->readers;
+        *yes = volume->clones || volume->readers || volume->mirrors;
     return code;
 }
 
@@ -339,6 +395,144 @@ static int range_block_size(void *b, const lsm_system *system, uint32_t *bytes)
                          system->id ? system->id : "(none)", root->path);
     *bytes = BLOCK_SIZE;
     return LSM_ERR_OK;
+}
+
+/* --- replications ---------------------------------------------------------------------------- */
+
+static bool replication_matches(const struct mirror *m, const char *key, const char *value)
+{
+    char number[16];
+    if (!key)
+        return true;
+    if (strcmp(key, "id") == 0)
+        return strcmp(value, m->id) == 0;
+    if (strcmp(key, "source_volume_id") == 0)
+        return strcmp(value, m->source) == 0;
+    if (strcmp(key, "target_volume_id") == 0)
+        return strcmp(value, m->target) == 0;
+    if (strcmp(key, "volume_id") == 0)
+        return strcmp(value, m->source) == 0 || strcmp(value, m->target) == 0;
+    snprintf(number, sizeof number, "%d", strcmp(key, "type") == 0 ? (int)m->type : (int)m->state);
+    return (strcmp(key, "type") == 0 || strcmp(key, "state") == 0) && strcmp(value, number) == 0;
+}
+
+static int replication_list(void *b, const char *key, const char *value, struct record_list *list)
+{
+    struct root *root = ROOT(b);
+    LOCKED(&root->lock);
+    int code = LSM_ERR_OK;
+    for (struct mirror *m = root->mirrors; m && code == LSM_ERR_OK; m = m->next) {
+        if (!replication_matches(m, key, value))
+            continue;
+        lsm_replication *record = mirror_record(m);
+        code = record ? record_list_append(list, &replication_type, record) : LSM_ERR_NO_MEMORY;
+    }
+    return code;
+}
+
+static int replication_get(void *b, const char *id, lsm_replication **replication)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    if (code != LSM_ERR_OK)
+        return code;
+    *replication = mirror_record(m);
+    return *replication ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
+}
+
+/* The job that works for a relation in one of these states, or "". */
+static void working_job(struct root *root, const char *id, bool initial, char job[ID_SIZE])
+{
+    LOCKED(&root->lock);
+    const struct mirror *m = mirror_find(root, id);
+    bool wanted = m && (m->state == LSM_REPLICATION_STATE_INITIALIZING) == initial;
+    memcpy(job, wanted ? m->job : "", wanted ? ID_SIZE : 1);
+}
+
+static int replication_sync(void *b, const char *id, char **job)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_sync(m, job) : code;
+}
+
+static int replication_pause(void *b, const char *id)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    char job[ID_SIZE];
+    working_job(root, id, true, job);
+    if (job[0])
+        return job_pause(root->runner, job);
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_pause(m) : code;
+}
+
+static int replication_resume(void *b, const char *id, lsm_flag flags)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    char job[ID_SIZE];
+    working_job(root, id, true, job);
+    if (job[0])
+        return job_resume(root->runner, job);
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_resume(m, flags) : code;
+}
+
+static int replication_interval_set(void *b, const char *id, uint32_t ms)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_interval_set(m, ms) : code;
+}
+
+/* What a ship that is under way would have brought is not waited for. */
+static void stop_ship(struct root *root, const char *id)
+{
+    char job[ID_SIZE];
+    working_job(root, id, false, job);
+    if (job[0])
+        job_cancel(root->runner, job);
+    error_clear();
+}
+
+static int replication_promote(void *b, const char *id, char **job, lsm_flag flags)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    if (flags & LSM_REPLICATION_FORCE)
+        stop_ship(root, id);
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_promote(m, job, flags) : code;
+}
+
+static int replication_reverse(void *b, const char *id, char **job, lsm_flag flags)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_reverse(m, job, flags) : code;
+}
+
+static int replication_break(void *b, const char *id)
+{
+    struct root *root = ROOT(b);
+    struct mirror *m;
+    stop_ship(root, id);
+    LOCKED(&root->lock);
+    int code = mirror_get(root, id, &m);
+    return code == LSM_ERR_OK ? mirror_break(m) : code;
 }
 
 /* --- jobs and events ------------------------------------------------------------------------- */
@@ -453,7 +647,8 @@ static int io_extents(void *io, uint64_t count, uint64_t offset, lsm_extent **ex
 const struct backend_ops engine_ops = {
     .scheme = "dir",
     .description = "the embedded engine: pools in a directory",
-    .replicate_types = 1u << LSM_VOLUME_REPLICATE_CLONE | 1u << LSM_VOLUME_REPLICATE_COPY,
+    .replicate_types = 1u << LSM_VOLUME_REPLICATE_CLONE | 1u << LSM_VOLUME_REPLICATE_COPY |
+                       1u << LSM_VOLUME_REPLICATE_MIRROR_ASYNC,
     .open = open_root,
     .close = close_root,
     .plugin_info = plugin_info,
@@ -472,6 +667,15 @@ const struct backend_ops engine_ops = {
     .volume_child_dependency_delete = child_dependency_delete,
     .volume_replicate = volume_replicate,
     .replicate_range_block_size = range_block_size,
+    .replication_list = replication_list,
+    .replication_get = replication_get,
+    .replication_sync = replication_sync,
+    .replication_pause = replication_pause,
+    .replication_resume = replication_resume,
+    .replication_interval_set = replication_interval_set,
+    .replication_promote = replication_promote,
+    .replication_reverse = replication_reverse,
+    .replication_break = replication_break,
     .job_list = list_jobs,
     .job_get = get_job,
     .job_wait = wait_for_job,

@@ -235,7 +235,7 @@ static bool merge(struct merge *m)
 static bool can_absorb(const struct pool *pool, const struct volume *v)
 {
     const struct layer *top = v->top, *base = top->below;
-    return v->ready && base && !base->below && base->frozen && base->uses == 1 && top->uses == 1 &&
+    return v->ready && !v->keeps_instant && base && !base->below && base->frozen && base->uses == 1 && top->uses == 1 &&
            !top->into && !top->unfoldable && !v->background &&
            base->users == volume_stacks_with(pool, base);
 }

@@ -50,6 +50,59 @@ static bool is_zero(const char *p, size_t n)
     return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
+/* --- deltas ---------------------------------------------------------------------------------- */
+
+#define WORD_CLUSTERS 64u
+#define WORD_SIZE ((uint64_t)WORD_CLUSTERS << CLUSTER_SHIFT)
+
+static uint64_t delta_word(const struct stack *source, uint32_t depth, const struct map *regions,
+                           uint64_t word)
+{
+    uint64_t region = word * WORD_SIZE >> REGION_SHIFT, bits = 0;
+    if (regions && (map_word(regions, region / 64) >> (region % 64) & 1))
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < depth; i++)
+        bits |= map_word(source->layers[i]->map, word);
+    return bits;
+}
+
+void mover_next_delta(const struct stack *source, uint32_t depth, const struct map *regions,
+                      uint64_t offset, uint64_t end, uint64_t *start, uint64_t *stop)
+{
+    uint64_t cluster = offset >> CLUSTER_SHIFT, last = end >> CLUSTER_SHIFT, word = 0, bits = 0;
+    for (*start = *stop = end; cluster < last; cluster++) {
+        if (cluster % WORD_CLUSTERS == 0 || cluster == offset >> CLUSTER_SHIFT) {
+            word = cluster / WORD_CLUSTERS;
+            bits = delta_word(source, depth, regions, word);
+            if (!bits && *start == end) {
+                cluster = (word + 1) * WORD_CLUSTERS - 1;
+                continue;
+            }
+        }
+        bool in = bits >> (cluster % WORD_CLUSTERS) & 1;
+        if (in && *start == end)
+            *start = cluster << CLUSTER_SHIFT;
+        if (*start < end && (!in || (cluster << CLUSTER_SHIFT) - *start >= WINDOW)) {
+            *stop = cluster << CLUSTER_SHIFT;
+            return;
+        }
+    }
+}
+
+uint64_t mover_delta_bytes(const struct stack *source, uint32_t depth, const struct map *regions,
+                           uint64_t size)
+{
+    uint64_t bytes = 0;
+    for (uint64_t word = 0; word * WORD_SIZE < size; word++) {
+        uint64_t bits = delta_word(source, depth, regions, word);
+        uint64_t left = (size - word * WORD_SIZE) >> CLUSTER_SHIFT;
+        if (left < WORD_CLUSTERS)
+            bits &= (1ull << left) - 1;
+        bytes += (uint64_t)__builtin_popcountll(bits) << CLUSTER_SHIFT;
+    }
+    return bytes;
+}
+
 /* --- windows --------------------------------------------------------------------------------- */
 
 static void sleep_ns(uint64_t ns)
@@ -85,9 +138,19 @@ static bool must_stop(const struct run *run)
 
 /* The next window with data, under the lock; false when there is none to take. A limited mover
  * takes small windows, so that a slow rate is even. */
+static bool find_delta_window(struct run *run, uint64_t *start, uint64_t *end)
+{
+    const struct mover *m = run->mover;
+    mover_next_delta(m->source, m->delta_depth, m->regions, run->next, m->size, start, end);
+    run->next = *start;
+    return *start < m->size;
+}
+
 static bool find_window(struct run *run, uint64_t *start, uint64_t *end)
 {
     const struct mover *m = run->mover;
+    if (m->delta_depth)
+        return find_delta_window(run, start, end);
     uint64_t data, data_end;
     int error = stack_next_data(m->source, run->next, m->size, &data, &data_end);
     if (error) {
@@ -152,14 +215,21 @@ static void give_back(struct run *run, uint64_t copied, uint64_t skipped, int er
     pthread_mutex_unlock(&run->lock);
 }
 
-/* Writes the clusters of a window that are not zero, in runs as long as they come. */
+/* Writes the clusters of a window that are not zero, in runs as long as they come. A layer with a
+ * map is told of the others, too. */
 static int write_window(struct layer *target, const char *buffer, uint64_t start, uint64_t end,
                         uint64_t *copied)
 {
     uint64_t n = end - start, from = 0;
     while (from < n) {
+        uint64_t zeros = from;
         while (from < n && is_zero(buffer + from, CLUSTER_SIZE))
             from += CLUSTER_SIZE;
+        if (target->map && from > zeros) {
+            int error = layer_zero(target, from - zeros, start + zeros);
+            if (error)
+                return error;
+        }
         uint64_t to = from;
         while (to < n && !is_zero(buffer + to, CLUSTER_SIZE))
             to += CLUSTER_SIZE;
@@ -170,7 +240,12 @@ static int write_window(struct layer *target, const char *buffer, uint64_t start
         *copied += to - from;
         from = to;
     }
-    return 0;
+    if (!target->map)
+        return 0;
+    int error = map_reserve(target->map, start >> CLUSTER_SHIFT, n >> CLUSTER_SHIFT);
+    if (!error)
+        map_set(target->map, start >> CLUSTER_SHIFT, n >> CLUSTER_SHIFT);
+    return error;
 }
 
 static void move_window(struct run *run, char *buffer, uint64_t start, uint64_t end)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The data mover: the bytes of a stack into a layer. Holes and zeros are skipped, the rest goes from
- * file to file in large pieces with many requests in flight, past the page cache where the source is
- * not in it. The target is a layer that shows zeros wherever nothing was written yet.
+ * The data mover: the bytes of a stack into a layer. They go from file to file in large pieces with
+ * many requests in flight, past the page cache where the source is not in it. Into a base, which
+ * shows zeros wherever nothing was written yet, holes and zeros are skipped. Into a layer with a map
+ * goes a *delta*: the clusters that the uppermost layers of the source hold, zeros as zeros.
  *
  * It knows no jobs: whoever runs it says when to stop, how fast to go, and what to do at a
  * checkpoint.
@@ -20,6 +21,8 @@ struct mover {
     const struct stack *source; /* frozen */
     struct layer *target;       /* open */
     uint64_t size;
+    uint32_t delta_depth;       /* of the source's layers, those that are the delta; 0: all of it */
+    const struct map *regions;  /* of REGION_SIZE, which belong to the delta, too; NULL: none */
     uint64_t cursor;            /* all before it is done */
     uint64_t copied, skipped;   /* up to the cursor */
     bool verify;                /* read back past the cache and compare, at the end */
@@ -29,6 +32,17 @@ struct mover {
     int (*checkpoint)(void *argument, const struct mover *mover);
     void *argument;
 };
+
+#define REGION_SHIFT 22
+#define REGION_SIZE (1u << REGION_SHIFT)
+
+/* Bytes of a delta, for a job's total. */
+uint64_t mover_delta_bytes(const struct stack *source, uint32_t depth, const struct map *regions,
+                           uint64_t size);
+
+/* The next run of the delta in [offset, end), at most a window long; *start == end: none. */
+void mover_next_delta(const struct stack *source, uint32_t depth, const struct map *regions,
+                      uint64_t offset, uint64_t end, uint64_t *start, uint64_t *stop);
 
 /* LSM_ERR_OK: all is there and durable. LSM_ERR_CANCELLED: it was stopped, after a checkpoint.
  * Anything else: the error is set. */

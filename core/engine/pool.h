@@ -40,6 +40,10 @@ struct volume {
     char **tags;      /* key, value, …, NULL; or NULL */
     uint32_t clones;  /* volumes whose parent it is */
     uint32_t readers; /* jobs that read it */
+    uint32_t mirrors; /* relations whose source it is */
+    char relation[ID_SIZE]; /* whose target it is, and so not to be written; "": none */
+    bool handing_over;      /* a planned promote ships: no new writers */
+    bool keeps_instant;     /* its frozen layers stay layers */
 
     /* while handles are open, or somebody works on it without the lock */
     uint32_t handles, writers;
@@ -112,6 +116,9 @@ struct root {
     struct event_hub *hub;
     struct job_runner *runner;
     struct upkeep *upkeep;
+    const struct root_guests *guests;
+    struct mirror *mirrors;
+    struct upkeep *intervals; /* of asynchronous mirrors */
     struct pool *tended; /* where the background is at work */
     struct root *next; /* in the table */
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mirror.h"
 #include "replicate.h"
 #include "../util/cleanup.h"
 #include "../util/error.h"
@@ -38,9 +39,10 @@ static int replay(struct root *root, const struct volume *made, const char *requ
 
 static int check_type(const struct plan *plan)
 {
-    if (plan->type != LSM_VOLUME_REPLICATE_CLONE && plan->type != LSM_VOLUME_REPLICATE_COPY) {
-        error_set(LSM_ERR_NO_SUPPORT, NULL, "this version of the embedded engine makes no mirrors");
-        error_hint("use CLONE or COPY; lsm_capabilities() tells what works");
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC) {
+        error_set(LSM_ERR_NO_SUPPORT, NULL,
+                  "this version of the embedded engine makes no synchronous mirrors");
+        error_hint("use MIRROR_ASYNC; lsm_capabilities() tells what works");
         return LSM_ERR_NO_SUPPORT;
     }
     if (plan->type == LSM_VOLUME_REPLICATE_CLONE && plan->pool != plan->source->pool) {
@@ -82,6 +84,8 @@ static int carry_out(const struct plan *plan, struct record_list *made, char **j
 {
     if (plan->type == LSM_VOLUME_REPLICATE_COPY)
         return copy_begin(plan, job);
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_ASYNC)
+        return mirror_begin(plan, job);
     struct volume *clone;
     int code = clone_make(plan, &clone);
     return code == LSM_ERR_OK ? append_record(clone, made) : code;

@@ -34,7 +34,5 @@ int flatten_begin(struct volume *source, char **job);
 /* Jobs from a catalog, when all pools are open: the row is taken over. */
 int copy_load(struct pool *pool, struct job_row *row);
 int flatten_load(struct pool *pool, struct job_row *row);
-/* Holds in this pool whose job is gone. */
-int copy_drop_holds(struct pool *pool);
 
 #endif

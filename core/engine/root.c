@@ -180,7 +180,7 @@ static bool is_own(const char *name)
            strcmp(name, "lost+found") == 0;
 }
 
-static bool is_empty(const char *directory, const char *name)
+static bool has_no_layers(const char *directory, const char *name)
 {
     autofree char *path = NULL;
     DIR *entries = asprintf(&path, "%s/%s/layers", directory, name) < 0 ? NULL : opendir(path);
@@ -201,7 +201,7 @@ static bool is_unborn_pool(const char *root, const char *name)
     struct stat st;
     autofree char *path = NULL, *catalog = NULL;
     if (asprintf(&path, "%s/%s", root, name) < 0 || asprintf(&catalog, "%s/pool.db", path) < 0 ||
-        (vfs->stat(catalog, &st) == 0 && st.st_size > 4096) || !is_empty(root, name))
+        (vfs->stat(catalog, &st) == 0 && st.st_size > 4096) || !has_no_layers(root, name))
         return false;
     DIR *directory = opendir(path);
     bool unborn = directory != NULL;
@@ -273,7 +273,7 @@ static int look(const char *path, struct contents *contents)
             break;
         if (pool)
             code = add_pool(contents, name);
-        else if (!is_empty(path, name))
+        else if (!has_no_layers(path, name))
             code = lost_catalog(path, name);
         else if (strcmp(name, DEFAULT_POOL) != 0 || !is_unborn_pool(path, name))
             contents->foreign = true;
@@ -415,7 +415,7 @@ static int start_services(struct root *root)
 }
 
 /* Nothing is written before it is sure that the directory is ours. */
-static int set_up(struct root *root, int (*loaded)(struct root *root))
+static int set_up(struct root *root)
 {
     struct contents contents = {0};
     int code = look(root->path, &contents);
@@ -433,7 +433,7 @@ static int set_up(struct root *root, int (*loaded)(struct root *root))
     if (code == LSM_ERR_OK)
         code = open_pools(root, &contents);
     if (code == LSM_ERR_OK)
-        code = loaded(root);
+        code = root->guests->loaded(root);
     contents_finish(&contents);
     return code;
 }
@@ -441,11 +441,13 @@ static int set_up(struct root *root, int (*loaded)(struct root *root))
 static void destroy(struct root *root)
 {
     atomic_store(&root->closing, true);
+    upkeep_destroy(root->intervals);
     if (root->runner)
         job_runner_stop(root->runner);
     upkeep_destroy(root->upkeep);
     root->upkeep = NULL;
     job_runner_destroy(root->runner);
+    root->guests->leaving(root);
     for (uint32_t i = 0; i < root->pool_count; i++)
         close_pool(root->pools[i]);
     free(root->pools);
@@ -459,7 +461,7 @@ static void destroy(struct root *root)
 }
 
 static int open_new(const char *path, const struct stat *st, bool direct,
-                    int (*loaded)(struct root *root), struct root **root)
+                    const struct root_guests *guests, struct root **root)
 {
     struct root *r = calloc(1, sizeof *r);
     if (!r)
@@ -470,8 +472,9 @@ static int open_new(const char *path, const struct stat *st, bool direct,
     r->dev = st->st_dev;
     r->ino = st->st_ino;
     r->direct = direct;
+    r->guests = guests;
     r->path = strdup(path);
-    int code = r->path ? set_up(r, loaded) : error_no_memory();
+    int code = r->path ? set_up(r) : error_no_memory();
     if (code != LSM_ERR_OK) {
         struct _lsm_error *why = error_take();
         destroy(r);
@@ -498,7 +501,7 @@ static int find_directory(const char *path, char real[PATH_MAX], struct stat *st
                                             "%s is not a directory", path);
 }
 
-int root_open(const char *path, bool direct, int (*loaded)(struct root *root), struct root **root)
+int root_open(const char *path, bool direct, const struct root_guests *guests, struct root **root)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
@@ -521,7 +524,7 @@ int root_open(const char *path, bool direct, int (*loaded)(struct root *root), s
         return LSM_ERR_OK;
     }
     struct root *fresh = NULL;
-    code = open_new(real, &st, direct, loaded, &fresh);
+    code = open_new(real, &st, direct, guests, &fresh);
     if (code != LSM_ERR_OK)
         return code;
     fresh->references = 1;

@@ -9,8 +9,13 @@
 
 #include "pool.h"
 
-/* `loaded` is called once, when a root was opened anew and before anybody else sees it. */
-int root_open(const char *path, bool direct, int (*loaded)(struct root *root), struct root **root);
+/* What stands above a root: `loaded` when it was opened anew and before anybody else sees it, and
+ * `leaving` (also after a failure) when nothing works on it any more. */
+struct root_guests {
+    int (*loaded)(struct root *root);
+    void (*leaving)(struct root *root);
+};
+int root_open(const char *path, bool direct, const struct root_guests *guests, struct root **root);
 void root_reference(struct root *root);
 void root_release(struct root *root); /* the last one stops the jobs and closes everything */
 

@@ -87,15 +87,18 @@ struct stack *stack_on_top(const struct stack *stack, struct layer *top, uint64_
 struct stack *stack_exchange(const struct stack *stack, const struct layer *layer,
                              struct layer *instead)
 {
-    struct stack *other = stack_alloc(stack->depth + 1);
+    uint32_t more = 0;
+    for (struct layer *l = instead; l; l = l->below)
+        more++;
+    struct stack *other = stack_alloc(stack->depth + more);
     for (uint32_t i = 0; other && i < stack->depth; i++) {
         if (stack->layers[i] != layer || instead)
             other->layers[other->depth++] = stack->layers[i];
-        if (stack->layers[i] == layer && instead) {
-            other->layers[other->depth++] = instead;
+        if (stack->layers[i] == layer && instead)
             break;
-        }
     }
+    for (struct layer *l = instead; other && l; l = l->below)
+        other->layers[other->depth++] = l;
     return other;
 }
 

@@ -66,7 +66,7 @@ int stack_zero(const struct stack *stack, struct cluster_locks *locks, uint64_t 
 int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, uint64_t word);
 
 /* The same stack without one of its layers (`instead` NULL), or with `instead` for all that is below
- * it. Memory alone, nothing is opened. NULL: no memory, the error is set. */
+ * it, and then what that stands on. Memory alone, nothing is opened. NULL: no memory, the error is set. */
 struct stack *stack_exchange(const struct stack *stack, const struct layer *layer,
                              struct layer *instead);
 bool stack_has(const struct stack *stack, const struct layer *layer);

@@ -538,6 +538,13 @@ int volume_check_dependants(const struct volume *volume)
         error_hint("delete the clones first");
         return LSM_ERR_HAS_CHILD_DEPENDENCY;
     }
+    if (volume->mirrors) {
+        error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, volume->id,
+                  "the volume «%s» is the source of %u replication(s)", volume->name,
+                  volume->mirrors);
+        error_hint("break the replication first");
+        return LSM_ERR_HAS_CHILD_DEPENDENCY;
+    }
     return volume_check_jobs(volume);
 }
 
@@ -563,16 +570,20 @@ void volume_remove(struct volume *volume)
     volume_free(volume);
 }
 
-int volume_delete(struct volume *volume)
+int volume_check_deletable(const struct volume *volume)
 {
-    struct pool *pool = volume->pool;
-    int code = pool_check_writable(pool);
+    int code = pool_check_writable(volume->pool);
     if (code == LSM_ERR_OK && volume->handles) {
         code = error_set(LSM_ERR_IS_MASKED, volume->id, "the volume «%s» is in use", volume->name);
         error_hint("close its handles first");
     }
-    if (code == LSM_ERR_OK)
-        code = volume_check_dependants(volume);
+    return code == LSM_ERR_OK ? volume_check_dependants(volume) : code;
+}
+
+int volume_delete(struct volume *volume)
+{
+    struct pool *pool = volume->pool;
+    int code = volume_check_deletable(volume);
     if (code == LSM_ERR_OK)
         code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)

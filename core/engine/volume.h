@@ -28,6 +28,7 @@ void volume_enter(struct volume *volume); /* its top gets a use; cannot fail */
 int volume_create(struct pool *pool, const char *name, uint64_t size,
                   lsm_volume_provision_type provision, struct volume **volume);
 int volume_resize(struct volume *volume, uint64_t size);
+int volume_check_deletable(const struct volume *volume); /* 160, 161 */
 int volume_delete(struct volume *volume);
 /* The same in two steps, for who has more to commit with it: the rows, then the picture. */
 int volume_remove_rows(struct volume *volume);
@@ -46,7 +47,8 @@ int volume_close_stack(struct volume *volume); /* the last one flushes; its code
 
 /* Exchanging the stacks of open volumes when what is below them changes: prepared before the commit,
  * so that nothing can fail after it. Open stacks that have `layer` are exchanged for ones without it
- * (`instead` NULL), or for ones in which `instead`, which is open, is all that is below it. */
+ * (`instead` NULL), or for ones in which `instead` and what that stands on is all that is below it:
+ * those are open, so taking them into use cannot fail. */
 struct swap {
     struct volume *volume;
     struct stack *stack; /* the new one, then the old one */

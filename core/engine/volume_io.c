@@ -16,8 +16,28 @@ struct volume_io {
     bool read_only;
 };
 
+static int check_relation(const struct volume *volume)
+{
+    if (volume->relation[0]) {
+        error_set(LSM_ERR_READ_ONLY, volume->id,
+                  "the volume «%s» is the target of the replication %s", volume->name,
+                  volume->relation);
+        error_hint("clone it, promote it, or break the replication");
+        return LSM_ERR_READ_ONLY;
+    }
+    if (!volume->handing_over)
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_BUSY, volume->id, "the volume «%s» is being handed over to its mirror",
+              volume->name);
+    error_retryable();
+    return LSM_ERR_BUSY;
+}
+
 static int check_writable(const struct volume *volume)
 {
+    int code = check_relation(volume);
+    if (code != LSM_ERR_OK)
+        return code;
     if (volume->admin_state == LSM_VOLUME_ADMIN_STATE_ENABLED)
         return pool_check_writable(volume->pool);
     error_set(LSM_ERR_READ_ONLY, volume->id, "the volume «%s» is disabled", volume->name);

@@ -98,6 +98,7 @@ void job_start(struct job_runner *runner, struct job *job, bool parked);
 /* For bodies. */
 enum job_stop job_stop_asked(const struct job *job);
 void job_checkpointed(struct job *job, uint64_t cursor, uint64_t copied, uint64_t skipped);
+void job_total_set(struct job *job, uint64_t bytes); /* known when it begins to run */
 /* A part is done: its detail is now `detail` (taken over), and the cursor is at the start. */
 void job_moved_on(struct job *job, char *detail);
 /* The row as it is, or will be when the job is `state`; texts are borrowed from the job. */

@@ -355,6 +355,12 @@ void job_checkpointed(struct job *job, uint64_t cursor, uint64_t copied, uint64_
     event_publish(job->runner->hub, LSM_EVENT_JOB_PROGRESS, job->row.id, -1, -1);
 }
 
+void job_total_set(struct job *job, uint64_t bytes)
+{
+    LOCKED(&job->runner->lock);
+    job->row.total = bytes;
+}
+
 void job_moved_on(struct job *job, char *detail)
 {
     LOCKED(&job->runner->lock);

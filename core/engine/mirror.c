@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The relation: finding it, its rows, its record, the table of verbs and states, and the intervals.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "freeze.h"
+#include "mirror.h"
+#include "upkeep.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "../util/error.h"
+#include "../util/guid.h"
+
+#define STATES (LSM_REPLICATION_STATE_BROKEN + 1)
+
+/* --- finding --------------------------------------------------------------------------------- */
+
+struct mirror *mirror_find(struct root *root, const char *id)
+{
+    struct mirror *m = root->mirrors;
+    while (m && strcmp(m->id, id) != 0)
+        m = m->next;
+    return m;
+}
+
+int mirror_get(struct root *root, const char *id, struct mirror **mirror)
+{
+    *mirror = mirror_find(root, id);
+    return *mirror ? LSM_ERR_OK
+                   : error_set(LSM_ERR_NOT_FOUND_REPLICATION, id, "there is no replication «%s»",
+                               id);
+}
+
+struct mirror *mirror_of_target(struct root *root, const char *volume)
+{
+    for (struct mirror *m = root->mirrors; m; m = m->next)
+        if (strcmp(m->target, volume) == 0 && m->state != LSM_REPLICATION_STATE_SPLIT &&
+            m->state != LSM_REPLICATION_STATE_BROKEN)
+            return m;
+    return NULL;
+}
+
+struct mirror *mirror_of_source(struct root *root, const char *volume)
+{
+    for (struct mirror *m = root->mirrors; m; m = m->next)
+        if (strcmp(m->source, volume) == 0 && m->state != LSM_REPLICATION_STATE_BROKEN)
+            return m;
+    return NULL;
+}
+
+struct pool *mirror_pool(const struct mirror *m, enum replication_side side)
+{
+    return pool_by_id(m->root, side == SIDE_SOURCE ? m->source_pool : m->target_pool);
+}
+
+struct volume *mirror_volume(const struct mirror *m, enum replication_side side)
+{
+    return volume_find(m->root, side == SIDE_SOURCE ? m->source : m->target);
+}
+
+static void mark(struct volume *v)
+{
+    const struct mirror *target = mirror_of_target(v->pool->root, v->id);
+    memcpy(v->relation, target ? target->id : "", target ? ID_SIZE : 1);
+    v->mirrors = 0;
+    v->handing_over = false;
+    v->keeps_instant = target != NULL;
+    for (const struct mirror *m = v->pool->root->mirrors; m; m = m->next) {
+        bool source = strcmp(m->source, v->id) == 0;
+        if (source && m->state != LSM_REPLICATION_STATE_BROKEN)
+            v->mirrors++;
+        v->handing_over = v->handing_over || (source && m->exchange);
+    }
+}
+
+void mirrors_mark(struct root *root)
+{
+    for (uint32_t i = 0; i < root->pool_count; i++)
+        for (struct volume *v = root->pools[i]->volumes; v; v = v->hh.next)
+            mark(v);
+}
+
+/* --- rows ------------------------------------------------------------------------------------ */
+
+struct mirror *mirror_alloc(struct root *root)
+{
+    struct mirror *m = calloc(1, sizeof *m);
+    if (!m)
+        error_no_memory();
+    else
+        m->root = root;
+    return m;
+}
+
+void mirror_enter(struct mirror *m)
+{
+    m->next = m->root->mirrors;
+    m->root->mirrors = m;
+}
+
+static void destroy(struct mirror *m)
+{
+    free(m->message);
+    free(m);
+}
+
+void mirror_leave(struct mirror *m)
+{
+    struct mirror **link = &m->root->mirrors;
+    while (*link != m)
+        link = &(*link)->next;
+    *link = m->next;
+    destroy(m);
+}
+
+void mirrors_free(struct root *root)
+{
+    for (struct mirror *m = root->mirrors, *next; m; m = next) {
+        next = m->next;
+        destroy(m);
+    }
+    root->mirrors = NULL;
+}
+
+int mirror_put(const struct mirror *m, enum replication_side side)
+{
+    struct replication_row row = {.side = side,
+                                  .type = m->type,
+                                  .state = m->state,
+                                  .epoch = m->epoch,
+                                  .interval_ms = m->interval_ms,
+                                  .rate_limit = m->rate_limit,
+                                  .on_error = m->on_error,
+                                  .synced_ms = m->synced_ms,
+                                  .synced_bytes = m->synced_bytes,
+                                  .synced_duration_ms = m->synced_duration_ms,
+                                  .error = m->error,
+                                  .message = m->message,
+                                  .diverged = m->diverged[0] ? m->diverged : NULL};
+    memcpy(row.id, m->id, ID_SIZE);
+    memcpy(row.peer, side == SIDE_SOURCE ? m->target_pool : m->source_pool, ID_SIZE);
+    memcpy(row.source, m->source, ID_SIZE);
+    memcpy(row.target, m->target, ID_SIZE);
+    memcpy(row.generation, m->generation, ID_SIZE);
+    return catalog_replication_put(mirror_pool(m, side)->catalog, &row);
+}
+
+static int save_half(const struct mirror *m, enum replication_side side)
+{
+    struct pool *pool = mirror_pool(m, side);
+    if (!pool || pool->read_only)
+        return LSM_ERR_OK;
+    int code = catalog_begin(pool->catalog);
+    return code == LSM_ERR_OK ? catalog_end(pool->catalog, mirror_put(m, side)) : code;
+}
+
+void mirror_state_show(struct mirror *m, lsm_replication_state state)
+{
+    lsm_replication_state old = m->state;
+    m->state = state;
+    if (old != state)
+        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, old, state);
+}
+
+int mirror_state_set(struct mirror *m, lsm_replication_state state)
+{
+    struct mirror next = *m;
+    next.state = state;
+    next.epoch++;
+    int code = save_half(&next, SIDE_TARGET);
+    if (code != LSM_ERR_OK)
+        return code;
+    m->epoch = next.epoch;
+    mirror_state_show(m, state);
+    mirrors_mark(m->root);
+    mirror_tell_source(m);
+    return LSM_ERR_OK;
+}
+
+void mirror_tell_source(const struct mirror *m)
+{
+    if (save_half(m, SIDE_SOURCE) != LSM_ERR_OK)
+        error_clear(); /* the higher epoch tells it at the next open */
+}
+
+void mirror_error_set(struct mirror *m, int code, const char *message)
+{
+    free(m->message);
+    m->message = message ? strdup(message) : NULL;
+    m->error = code;
+}
+
+/* --- loading --------------------------------------------------------------------------------- */
+
+static void fill(struct mirror *m, const struct replication_row *row, const char *own_pool)
+{
+    memcpy(m->id, row->id, ID_SIZE);
+    memcpy(m->source, row->source, ID_SIZE);
+    memcpy(m->target, row->target, ID_SIZE);
+    memcpy(m->generation, row->generation, ID_SIZE);
+    memcpy(row->side == SIDE_SOURCE ? m->source_pool : m->target_pool, own_pool, ID_SIZE);
+    memcpy(row->side == SIDE_SOURCE ? m->target_pool : m->source_pool, row->peer, ID_SIZE);
+    m->type = (lsm_replication_type)row->type;
+    m->state = (lsm_replication_state)row->state;
+    m->epoch = row->epoch;
+    m->rate_limit = row->rate_limit;
+    m->interval_ms = row->interval_ms;
+    m->on_error = (lsm_target_error_policy)row->on_error;
+    m->synced_ms = row->synced_ms;
+    m->synced_bytes = row->synced_bytes;
+    m->synced_duration_ms = row->synced_duration_ms;
+    snprintf(m->diverged, sizeof m->diverged, "%s", row->diverged ? row->diverged : "");
+    mirror_error_set(m, row->error, row->message);
+}
+
+/* Two halves of one relation: the higher epoch speaks. */
+static int load_half(void *argument, const struct replication_row *row)
+{
+    struct pool *pool = argument;
+    struct mirror *m = mirror_find(pool->root, row->id);
+    if (m) {
+        if (row->epoch > m->epoch)
+            fill(m, row, pool->id);
+        return LSM_ERR_OK;
+    }
+    m = mirror_alloc(pool->root);
+    if (!m)
+        return LSM_ERR_NO_MEMORY;
+    fill(m, row, pool->id);
+    mirror_enter(m);
+    return LSM_ERR_OK;
+}
+
+int mirrors_load(struct root *root)
+{
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        code = catalog_replications(root->pools[i]->catalog, load_half, root->pools[i]);
+    return code;
+}
+
+static int remove_half(const struct mirror *m, enum replication_side side)
+{
+    struct pool *pool = mirror_pool(m, side);
+    if (!pool || pool->read_only)
+        return LSM_ERR_OK;
+    int code = catalog_begin(pool->catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    const char *owner = side == SIDE_SOURCE ? m->id : m->target;
+    code = catalog_replication_remove(pool->catalog, m->id, side);
+    if (code == LSM_ERR_OK)
+        code = pool_hold_doom(pool, owner);
+    code = catalog_end(pool->catalog, code);
+    if (code == LSM_ERR_OK)
+        pool_hold_drop(pool, owner);
+    return code;
+}
+
+/* The source's hold is behind when a crash came between the two commits of a ship: the job's own
+ * hold is then on the instant that the target has. */
+static int catch_up(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL, *hold = pool ? pool->holds : NULL;
+    if (!pool || pool->read_only || !m->generation[0] ||
+        (own && strcmp(own->layer->generation, m->generation) == 0))
+        return LSM_ERR_OK;
+    while (hold && strcmp(hold->layer->generation, m->generation) != 0)
+        hold = hold->next;
+    if (!hold)
+        return LSM_ERR_OK;
+    struct layer *layer = hold->layer;
+    struct hold *fresh;
+    int code = pool_hold_alloc(m->id, pool, &fresh);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_begin(pool->catalog);
+    if (code == LSM_ERR_OK) {
+        code = pool_hold_doom(pool, m->id);
+        if (code == LSM_ERR_OK)
+            code = catalog_hold_add(pool->catalog, m->id, pool->id, layer->row);
+        code = catalog_end(pool->catalog, code);
+    }
+    if (code != LSM_ERR_OK) {
+        free(fresh);
+        return code;
+    }
+    pool_hold_enter(pool, fresh, layer);
+    struct hold *gone = own ? pool_hold_take(pool, own) : NULL;
+    if (gone)
+        pool_layers_drop(pool, gone->layer);
+    free(gone);
+    return code;
+}
+
+/* A relation whose target's half never came to be, or whose end is gone, is none. */
+static bool is_void(const struct mirror *m)
+{
+    struct pool *target = mirror_pool(m, SIDE_TARGET), *source = mirror_pool(m, SIDE_SOURCE);
+    return (target && !mirror_volume(m, SIDE_TARGET)) || (source && !mirror_volume(m, SIDE_SOURCE));
+}
+
+static bool has_common_instant(const struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    return !pool || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
+           pool_hold(pool, m->id, true) != NULL;
+}
+
+int mirrors_reconcile(struct root *root)
+{
+    for (struct mirror *m = root->mirrors, *next; m; m = next) {
+        next = m->next;
+        if (is_void(m)) {
+            remove_half(m, SIDE_SOURCE);
+            remove_half(m, SIDE_TARGET);
+            mirror_leave(m);
+            continue;
+        }
+        int code = catch_up(m);
+        if (code != LSM_ERR_OK)
+            return code;
+        if (!has_common_instant(m)) {
+            mirror_error_set(m, LSM_ERR_DAMAGED,
+                             "the last common instant is gone from the source's pool");
+            mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+        } else if (m->state == LSM_REPLICATION_STATE_RESYNCING && !m->job[0]) {
+            mirror_state_show(m, LSM_REPLICATION_STATE_PAUSED); /* its job never came to be */
+        }
+        save_half(m, SIDE_TARGET);
+        save_half(m, SIDE_SOURCE);
+        error_clear();
+    }
+    mirrors_mark(root);
+    return LSM_ERR_OK;
+}
+
+/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
+static bool is_orphan(struct root *root, const struct hold *hold)
+{
+    lsm_job *job = NULL;
+    if (!pool_by_id(root, hold->pool) || mirror_find(root, hold->owner))
+        return false;
+    for (const struct mirror *m = root->mirrors; m; m = m->next)
+        if (strcmp(m->target, hold->owner) == 0 && m->state == LSM_REPLICATION_STATE_SPLIT)
+            return false; /* the split point */
+    if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
+        return true;
+    bool ended = job->state >= LSM_JOB_STATE_DONE;
+    record_destroy(&job_type, job);
+    return ended;
+}
+
+int holds_sweep(struct pool *pool)
+{
+    int code = LSM_ERR_OK;
+    for (struct hold *hold = pool->holds, *next; hold && code == LSM_ERR_OK; hold = next) {
+        next = hold->next;
+        if (!pool->read_only && is_orphan(pool->root, hold))
+            code = pool_hold_release(pool, hold->owner);
+        if (code == LSM_ERR_OK)
+            error_clear();
+    }
+    return code;
+}
+
+/* --- the record ------------------------------------------------------------------------------ */
+
+lsm_replication *mirror_record(struct mirror *m)
+{
+    lsm_replication *r = record_create(&replication_type);
+    if (!r)
+        return NULL;
+    r->type = m->type;
+    r->state = m->state;
+    r->error_number = m->error;
+    r->interval_ms = m->interval_ms;
+    r->lag_bytes = ship_lag_bytes(m);
+    r->lag_ms = m->written_ns ? (clock_monotonic_ns() - m->written_ns) / 1000000 : 0;
+    r->last_sync_ms = m->synced_ms;
+    r->last_sync_bytes = m->synced_bytes;
+    r->last_sync_duration_ms = m->synced_duration_ms;
+    if (record_text(&r->id, m->id) == LSM_ERR_OK &&
+        record_text(&r->source_volume_id, m->source) == LSM_ERR_OK &&
+        record_text(&r->target_volume_id, m->target) == LSM_ERR_OK &&
+        record_text(&r->generation, m->generation[0] ? m->generation : NULL) == LSM_ERR_OK &&
+        record_text(&r->job_id, m->job[0] ? m->job : NULL) == LSM_ERR_OK &&
+        record_text(&r->diverged_volume_id, m->diverged[0] ? m->diverged : NULL) == LSM_ERR_OK &&
+        record_text(&r->error_message, m->message) == LSM_ERR_OK)
+        return r;
+    record_destroy(&replication_type, r);
+    return NULL;
+}
+
+/* --- verbs ----------------------------------------------------------------------------------- */
+
+enum verb { SYNC, PAUSE, RESUME, PROMOTE, FORCE, REVERSE, BREAK, VERBS };
+
+static const char *const verbs[VERBS] = {"synced",           "paused",   "resumed", "promoted",
+                                         "promoted by force", "reversed", "broken"};
+static const char *const states[STATES] = {"?",         "INITIALIZING", "IN_SYNC", "DEGRADED",
+                                           "RESYNCING", "PAUSED",       "SPLIT",   "BROKEN"};
+
+/* 0: the verb's function decides. */
+static const int fits[VERBS][STATES] = {
+    /*            -  INITIALIZING IN_SYNC DEGRADED RESYNCING PAUSED SPLIT BROKEN */
+    [SYNC]    = {0,      0,         0,       0,       0,     1004,  1004,  1004},
+    [PAUSE]   = {0,      0,         0,       0,       0,      125,  1004,  1004},
+    [RESUME]  = {0,      0,       125,     125,     125,        0,     0,     0},
+    [PROMOTE] = {0,   1004,         0,    1004,    1004,     1004,  1004,  1004},
+    [FORCE]   = {0,   1004,         0,       0,       0,        0,   125,  1004},
+    [REVERSE] = {0,   1004,      1004,    1004,    1004,     1004,     0,  1004},
+    [BREAK]   = {0,   1004,         0,       0,       0,        0,     0,     0},
+};
+
+static int check_verb(const struct mirror *m, enum verb verb)
+{
+    int code = fits[verb][m->state];
+    if (code == LSM_ERR_OK)
+        return code;
+    error_set(code, m->id, "the replication %s cannot be %s: it is %s", m->id, verbs[verb],
+              states[m->state]);
+    if (verb == REVERSE && m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        error_hint("promote exchanges the roles of two that are in sync");
+    if (verb == BREAK && m->state == LSM_REPLICATION_STATE_INITIALIZING)
+        error_hint("cancel its job instead");
+    return code;
+}
+
+static int give_job(const struct mirror *m, char **job)
+{
+    *job = strdup(m->job);
+    return *job ? LSM_ERR_JOB_STARTED : error_no_memory();
+}
+
+int mirror_sync(struct mirror *m, char **job)
+{
+    int code = check_verb(m, SYNC);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (m->job[0] && m->state == LSM_REPLICATION_STATE_INITIALIZING)
+        return give_job(m, job);
+    if (m->job[0]) {
+        /* One ships already, with an instant that is older than this call: another follows it. */
+        error_set(LSM_ERR_BUSY, m->id, "the job %s is shipping for the replication %s", m->job,
+                  m->id);
+        error_hint("wait for that job and ask again");
+        error_retryable();
+        return LSM_ERR_BUSY;
+    }
+    return ship_begin(m, LSM_JOB_KIND_SHIP, job);
+}
+
+int mirror_pause(struct mirror *m)
+{
+    int code = check_verb(m, PAUSE);
+    if (code != LSM_ERR_OK)
+        return code;
+    return mirror_state_set(m, LSM_REPLICATION_STATE_PAUSED);
+}
+
+int mirror_resume(struct mirror *m, lsm_flag flags)
+{
+    char *job = NULL;
+    int code = check_verb(m, RESUME);
+    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_BROKEN) {
+        error_set(LSM_ERR_STATE, m->id, "the replication %s is BROKEN: %s", m->id,
+                  m->message ? m->message : "its common instant is gone");
+        error_hint("break it and mirror anew");
+        code = LSM_ERR_STATE;
+    }
+    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
+        code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
+    if (code != LSM_ERR_OK)
+        return code;
+    if (!ship_is_pending(m))
+        return mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
+    code = mirror_state_set(m, LSM_REPLICATION_STATE_RESYNCING);
+    if (code == LSM_ERR_OK)
+        code = ship_begin(m, LSM_JOB_KIND_RESYNC, &job);
+    free(job);
+    if (code == LSM_ERR_JOB_STARTED)
+        return LSM_ERR_OK;
+    struct _lsm_error *why = error_take();
+    mirror_state_set(m, LSM_REPLICATION_STATE_PAUSED);
+    error_clear();
+    error_restore(why);
+    return code;
+}
+
+int mirror_interval_set(struct mirror *m, uint32_t ms)
+{
+    uint32_t old = m->interval_ms;
+    m->interval_ms = ms;
+    int code = mirror_state_set(m, m->state);
+    if (code != LSM_ERR_OK)
+        m->interval_ms = old;
+    m->due_ns = 0;
+    upkeep_wake(m->root->intervals);
+    return code;
+}
+
+static int check_no_writers(const struct volume *v, const struct mirror *m)
+{
+    if (!v || !v->writers)
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_BUSY, v->id, "the volume «%s» has %u open writer(s)", v->name, v->writers);
+    error_hint("close them; a forced promote goes on without the source");
+    error_retryable();
+    (void)m;
+    return LSM_ERR_BUSY;
+}
+
+int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
+{
+    bool force = flags & LSM_REPLICATION_FORCE;
+    int code = check_verb(m, force ? FORCE : PROMOTE);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (force)
+        return split_force(m);
+    code = check_no_writers(mirror_volume(m, SIDE_SOURCE), m);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (m->job[0]) {
+        error_set(LSM_ERR_BUSY, m->id, "the job %s is shipping for the replication %s", m->job,
+                  m->id);
+        error_hint("wait for that job and ask again");
+        error_retryable();
+        return LSM_ERR_BUSY;
+    }
+    if (!ship_is_pending(m))
+        return split_exchange(m);
+    m->exchange = true; /* from here on no new writer of the source is let in */
+    mirrors_mark(m->root);
+    m->pins++;
+    code = ship_begin(m, LSM_JOB_KIND_SHIP, job);
+    m->pins--;
+    m->exchange = code == LSM_ERR_JOB_STARTED;
+    mirrors_mark(m->root);
+    return code;
+}
+
+int mirror_reverse(struct mirror *m, char **job, lsm_flag flags)
+{
+    int code = check_verb(m, REVERSE);
+    if (code == LSM_ERR_OK)
+        code = split_rewind(m, SIDE_SOURCE, !(flags & LSM_REPLICATION_DISCARD));
+    if (code == LSM_ERR_OK)
+        code = split_swap_roles(m);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (!ship_is_pending(m))
+        return mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
+    code = mirror_state_set(m, LSM_REPLICATION_STATE_RESYNCING);
+    return code == LSM_ERR_OK ? ship_begin(m, LSM_JOB_KIND_RESYNC, job) : code;
+}
+
+int mirror_break(struct mirror *m)
+{
+    int code = check_verb(m, BREAK);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (m->job[0] || m->pins) {
+        error_set(LSM_ERR_BUSY, m->id, "the job %s is working for the replication %s", m->job,
+                  m->id);
+        error_hint("cancel the job first");
+        error_retryable();
+        return LSM_ERR_BUSY;
+    }
+    code = remove_half(m, SIDE_TARGET);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (remove_half(m, SIDE_SOURCE) != LSM_ERR_OK)
+        error_clear(); /* a half alone is void at the next open */
+    mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+    struct root *root = m->root;
+    mirror_leave(m);
+    mirrors_mark(root);
+    return LSM_ERR_OK;
+}
+
+int mirror_target_delete(struct mirror *m)
+{
+    struct volume *target = mirror_volume(m, SIDE_TARGET);
+    struct catalog *catalog = target->pool->catalog;
+    int code = volume_check_deletable(target);
+    if (code == LSM_ERR_OK && (m->job[0] || m->pins))
+        code = error_set(LSM_ERR_IS_MASKED, target->id, "the job %s fills the volume «%s»",
+                         m->job, target->name);
+    if (code == LSM_ERR_OK)
+        code = catalog_begin(catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_hold_remove(catalog, m->target);
+    if (code == LSM_ERR_OK)
+        code = catalog_replication_remove(catalog, m->id, SIDE_TARGET);
+    if (code == LSM_ERR_OK)
+        code = volume_remove_rows(target);
+    code = catalog_end(catalog, code);
+    if (code != LSM_ERR_OK)
+        return code;
+    volume_remove(target);
+    if (remove_half(m, SIDE_SOURCE) != LSM_ERR_OK)
+        error_clear();
+    mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+    struct root *root = m->root;
+    mirror_leave(m);
+    mirrors_mark(root);
+    return LSM_ERR_OK;
+}
+
+/* --- intervals ------------------------------------------------------------------------------- */
+
+static bool is_due(struct mirror *m, uint64_t now)
+{
+    if (m->type != LSM_VOLUME_REPLICATE_MIRROR_ASYNC || !m->interval_ms || m->job[0] || m->pins ||
+        (m->state != LSM_REPLICATION_STATE_IN_SYNC && m->state != LSM_REPLICATION_STATE_DEGRADED))
+        return false;
+    return !m->due_ns || now >= m->due_ns;
+}
+
+static void note_lag(struct mirror *m, uint64_t now)
+{
+    if (!ship_is_pending(m))
+        m->written_ns = 0;
+    else if (!m->written_ns)
+        m->written_ns = now;
+}
+
+/* Beginning a ship lets the lock go, so the list is walked from its head again after each. An
+ * interval that is late is not made up for. */
+bool mirrors_round(void *argument)
+{
+    struct root *root = argument;
+    LOCKED(&root->lock);
+    uint64_t now = clock_monotonic_ns();
+    for (struct mirror *m = root->mirrors; m && !atomic_load(&root->closing);) {
+        char *job = NULL;
+        note_lag(m, now);
+        if (!is_due(m, now)) {
+            m = m->next;
+            continue;
+        }
+        m->due_ns = now + m->interval_ms * 1000000ull;
+        ship_begin(m, LSM_JOB_KIND_SHIP, &job); /* what cannot be shipped now is at the next */
+        free(job);
+        error_clear();
+        m = root->mirrors;
+    }
+    return root->mirrors != NULL;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Mirrors: the standing relation of two volumes, its state and its verbs.
+ *
+ * A relation has a half in each pool (catalog.h's replication_row), written in transactions of their
+ * own; every change of state raises the epoch, and the half with the higher one is believed. The
+ * relation's hold keeps the last common instant in the source's pool, so that what to ship is always
+ * known exactly: the layers above it.
+ *
+ * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_ship.c the
+ * jobs that move deltas, mirror_split.c what happens when the roles are torn apart and joined again.
+ */
+#ifndef REPLICANT_ENGINE_MIRROR_H
+#define REPLICANT_ENGINE_MIRROR_H
+
+#include "replicate.h"
+#include "volume.h"
+
+struct mirror {
+    struct root *root;
+    char id[ID_SIZE], source[ID_SIZE], target[ID_SIZE], generation[ID_SIZE];
+    char source_pool[ID_SIZE], target_pool[ID_SIZE];
+    lsm_replication_type type;
+    lsm_replication_state state;
+    uint64_t epoch, rate_limit, synced_ms, synced_bytes, synced_duration_ms;
+    uint32_t interval_ms;
+    lsm_target_error_policy on_error;
+    int error;
+    char *message;           /* why it is DEGRADED or BROKEN; NULL: none */
+    char diverged[ID_SIZE];  /* "": none */
+    char job[ID_SIZE];       /* that works for it now; "": none */
+    bool exchange;           /* when the job is done the two exchange their roles */
+    uint32_t pins;           /* verbs at work on it that have let the lock go */
+    uint64_t due_ns;         /* when the next interval is */
+    uint64_t written_ns;     /* when something was first found to be unshipped; 0: nothing is */
+    struct mirror *next;
+};
+
+/* --- finding --------------------------------------------------------------------------------- */
+
+int mirror_get(struct root *root, const char *id, struct mirror **mirror); /* 1007 */
+struct mirror *mirror_find(struct root *root, const char *id);
+struct mirror *mirror_of_target(struct root *root, const char *volume); /* one that protects it */
+struct mirror *mirror_of_source(struct root *root, const char *volume);
+struct pool *mirror_pool(const struct mirror *m, enum replication_side side); /* NULL: away */
+struct volume *mirror_volume(const struct mirror *m, enum replication_side side);
+
+/* --- rows ------------------------------------------------------------------------------------ */
+
+struct mirror *mirror_alloc(struct root *root);
+void mirror_enter(struct mirror *m);
+void mirror_leave(struct mirror *m); /* out of the picture, and freed */
+void mirrors_free(struct root *root);
+int mirror_put(const struct mirror *m, enum replication_side side); /* in a transaction */
+/* A new state in both halves, target first; a pool that is away hears of it later. */
+int mirror_state_set(struct mirror *m, lsm_replication_state state);
+/* The picture alone, and the event, when the rows were committed with something else. */
+void mirror_state_show(struct mirror *m, lsm_replication_state state);
+void mirror_error_set(struct mirror *m, int code, const char *message); /* the picture alone */
+
+void mirror_tell_source(const struct mirror *m); /* the source's half, after the target's */
+void mirrors_mark(struct root *root); /* notes in the volumes who may not be written, and why */
+int mirrors_load(struct root *root); /* when all volumes are there */
+int mirrors_reconcile(struct root *root); /* when the jobs are, too */
+int holds_sweep(struct pool *pool);       /* then: holds whose owner is gone */
+bool mirrors_round(void *root); /* the intervals */
+
+/* --- verbs ----------------------------------------------------------------------------------- */
+
+lsm_replication *mirror_record(struct mirror *m);
+int mirror_begin(const struct plan *plan, char **job); /* MIRROR_ASYNC */
+int mirror_sync(struct mirror *m, char **job);
+int mirror_pause(struct mirror *m);
+int mirror_resume(struct mirror *m, lsm_flag flags);
+int mirror_interval_set(struct mirror *m, uint32_t ms);
+int mirror_promote(struct mirror *m, char **job, lsm_flag flags);
+int mirror_reverse(struct mirror *m, char **job, lsm_flag flags);
+int mirror_break(struct mirror *m);
+int mirror_target_delete(struct mirror *m); /* the volume, and with it the relation */
+
+/* mirror_ship.c */
+int ship_begin(struct mirror *m, lsm_job_kind kind, char **job); /* 7, or 125: nothing to ship */
+int ship_load(struct pool *pool, struct job_row *row);
+bool ship_is_pending(struct mirror *m); /* something was written since the last */
+uint64_t ship_lag_bytes(struct mirror *m);
+
+/* mirror_split.c */
+int split_force(struct mirror *m);                      /* FORCE: the target becomes writable */
+int split_exchange(struct mirror *m);                   /* planned, when all is shipped */
+int split_rewind(struct mirror *m, enum replication_side side, bool keep);
+int split_swap_roles(struct mirror *m);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * When the two sides part, and when they are joined again.
+ *
+ * A forced promote is the split point: a hold keeps the target's last instant, and the target
+ * becomes writable. To join them, one side is *rewound* to that instant: it gets a new, empty top on
+ * it, and what stood above is kept as a volume of its own unless the caller discards it. Constant
+ * time, whatever was written.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "mirror.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "../util/error.h"
+#include "../util/guid.h"
+
+/* The layer of a volume's stack that is the last common instant; `link` stands on it. */
+static struct layer *instant_of(const struct mirror *m, const struct volume *v, struct layer **link)
+{
+    *link = v->top;
+    while (*link && (*link)->below && strcmp((*link)->below->generation, m->generation) != 0)
+        *link = (*link)->below;
+    return *link ? (*link)->below : NULL;
+}
+
+static int no_instant(const struct mirror *m, const struct volume *v)
+{
+    error_set(LSM_ERR_STATE, m->id,
+              "the volume «%s» does not have the last common instant of the replication %s any more",
+              v->name, m->id);
+    error_hint("break the replication and mirror anew");
+    return LSM_ERR_STATE;
+}
+
+/* --- parting --------------------------------------------------------------------------------- */
+
+int split_force(struct mirror *m)
+{
+    struct volume *target = mirror_volume(m, SIDE_TARGET);
+    if (!target)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool,
+                         "the target's pool %s is not here", m->target_pool);
+    struct pool *pool = target->pool;
+    struct layer *link, *instant = instant_of(m, target, &link);
+    struct mirror next = *m;
+    struct hold *hold;
+    if (!instant)
+        return no_instant(m, target);
+    next.state = LSM_REPLICATION_STATE_SPLIT;
+    next.epoch++;
+    int code = pool_check_writable(pool);
+    if (code == LSM_ERR_OK)
+        code = pool_hold_alloc(m->target, pool, &hold);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_begin(pool->catalog);
+    if (code == LSM_ERR_OK) {
+        code = catalog_hold_add(pool->catalog, m->target, pool->id, instant->row);
+        if (code == LSM_ERR_OK)
+            code = mirror_put(&next, SIDE_TARGET);
+        code = catalog_end(pool->catalog, code);
+    }
+    if (code != LSM_ERR_OK) {
+        free(hold);
+        return code;
+    }
+    pool_hold_enter(pool, hold, instant);
+    m->epoch = next.epoch;
+    mirror_state_show(m, LSM_REPLICATION_STATE_SPLIT);
+    mirrors_mark(m->root);
+    mirror_tell_source(m);
+    return code;
+}
+
+/* --- exchanging roles ------------------------------------------------------------------------ */
+
+static void turn(struct mirror *m)
+{
+    char id[ID_SIZE], pool[ID_SIZE];
+    memcpy(id, m->source, ID_SIZE);
+    memcpy(pool, m->source_pool, ID_SIZE);
+    memcpy(m->source, m->target, ID_SIZE);
+    memcpy(m->source_pool, m->target_pool, ID_SIZE);
+    memcpy(m->target, id, ID_SIZE);
+    memcpy(m->target_pool, pool, ID_SIZE);
+}
+
+/* The old target's pool first: it is where the new source's hold must be, and its half decides. */
+static int record_new_source(struct mirror *next, struct volume *source, struct layer *instant)
+{
+    struct pool *pool = source->pool;
+    struct hold *hold;
+    int code = pool_hold_alloc(next->id, pool, &hold);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_begin(pool->catalog);
+    if (code == LSM_ERR_OK) {
+        code = catalog_hold_remove(pool->catalog, source->id); /* the split's */
+        if (code == LSM_ERR_OK)
+            code = catalog_hold_remove(pool->catalog, next->id); /* the other side's, in one pool */
+        if (code == LSM_ERR_OK)
+            code = catalog_hold_add(pool->catalog, next->id, pool->id, instant->row);
+        if (code == LSM_ERR_OK)
+            code = catalog_replication_remove(pool->catalog, next->id, SIDE_TARGET);
+        if (code == LSM_ERR_OK)
+            code = mirror_put(next, SIDE_SOURCE);
+        if (code == LSM_ERR_OK && mirror_pool(next, SIDE_TARGET) == pool)
+            code = mirror_put(next, SIDE_TARGET);
+        code = catalog_end(pool->catalog, code);
+    }
+    if (code != LSM_ERR_OK) {
+        free(hold);
+        return code;
+    }
+    instant->uses++;
+    pool_hold_drop(pool, source->id);
+    pool_hold_drop(pool, next->id);
+    pool_hold_enter(pool, hold, instant);
+    instant->uses--;
+    return code;
+}
+
+static void record_new_target(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    if (!pool || pool == mirror_pool(m, SIDE_SOURCE) ||
+        catalog_begin(pool->catalog) != LSM_ERR_OK) {
+        error_clear(); /* the other half's higher epoch tells it at the next open */
+        return;
+    }
+    int code = catalog_replication_remove(pool->catalog, m->id, SIDE_SOURCE);
+    if (code == LSM_ERR_OK)
+        code = mirror_put(m, SIDE_TARGET);
+    if (code == LSM_ERR_OK)
+        code = pool_hold_doom(pool, m->id);
+    if (catalog_end(pool->catalog, code) == LSM_ERR_OK)
+        pool_hold_drop(pool, m->id);
+    error_clear();
+}
+
+int split_swap_roles(struct mirror *m)
+{
+    struct volume *source = mirror_volume(m, SIDE_TARGET);
+    struct layer *link, *instant = source ? instant_of(m, source, &link) : NULL;
+    struct mirror next = *m;
+    if (!source)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the pool %s is not here",
+                         m->target_pool);
+    if (!instant)
+        return no_instant(m, source);
+    turn(&next);
+    next.epoch++;
+    int code = record_new_source(&next, source, instant);
+    if (code != LSM_ERR_OK)
+        return code;
+    turn(m);
+    m->epoch = next.epoch;
+    m->due_ns = 0;
+    record_new_target(m);
+    mirrors_mark(m->root);
+    return code;
+}
+
+int split_exchange(struct mirror *m)
+{
+    int code = split_swap_roles(m);
+    if (code == LSM_ERR_OK)
+        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, m->state, m->state);
+    return code;
+}
+
+/* --- rewinding ------------------------------------------------------------------------------- */
+
+struct rewind {
+    struct mirror *m;
+    struct volume *volume, *kept; /* kept: the clone; NULL: discarded */
+    struct layer *instant, *link, *top, *old_top;
+    struct volume_row row;
+    char name[256];
+};
+
+/* <name>@<first 8 of the generation>, the name cut at a character to fit, -2 and so on if taken. */
+static void name_kept(struct rewind *r)
+{
+    for (unsigned n = 1;; n++) {
+        char suffix[24];
+        snprintf(suffix, sizeof suffix, n == 1 ? "@%.8s" : "@%.8s-%u", r->m->generation, n);
+        size_t room = sizeof r->name - 1 - strlen(suffix), length = strlen(r->volume->name);
+        if (length > room)
+            length = room;
+        while (length > 0 && length < strlen(r->volume->name) &&
+               ((unsigned char)r->volume->name[length] & 0xc0) == 0x80)
+            length--;
+        snprintf(r->name, sizeof r->name, "%.*s%s", (int)length, r->volume->name, suffix);
+        if (!volume_by_name(r->volume->pool, r->name))
+            return;
+    }
+}
+
+static int rewind_check(struct rewind *r)
+{
+    struct volume *v = r->volume;
+    if (v->writers) {
+        error_set(LSM_ERR_BUSY, v->id, "the volume «%s» has %u open writer(s) and is to be rewound",
+                  v->name, v->writers);
+        error_hint("close them first");
+        error_retryable();
+        return LSM_ERR_BUSY;
+    }
+    r->instant = instant_of(r->m, v, &r->link);
+    r->old_top = v->top;
+    return r->instant ? pool_check_writable(v->pool) : no_instant(r->m, v);
+}
+
+static int rewind_prepare(struct rewind *r, bool keep)
+{
+    struct volume *v = r->volume;
+    int code = layer_flush(v->top); /* the map goes when the stack is closed */
+    if (code == LSM_ERR_OK)
+        code = pool_spare_take(v->pool, &r->top);
+    if (code != LSM_ERR_OK || !keep)
+        return code;
+    name_kept(r);
+    r->row = (struct volume_row){.name = r->name,
+                                 .size = v->size,
+                                 .created_ms = clock_ms(),
+                                 .provision = LSM_VOLUME_PROVISION_THIN,
+                                 .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
+                                 .top = v->top->row,
+                                 .parent = v->id,
+                                 .ready = true};
+    code = guid_make_volume(r->row.id);
+    if (code == LSM_ERR_OK && !(r->kept = volume_alloc(v->pool, &r->row, v->top)))
+        code = LSM_ERR_NO_MEMORY;
+    return code;
+}
+
+static int rewind_commit(struct rewind *r)
+{
+    struct volume *v = r->volume;
+    struct catalog *catalog = v->pool->catalog;
+    int code = catalog_begin(catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_layer_adopt(catalog, r->top->row, r->instant->row, r->link->below_limit, false);
+    if (code == LSM_ERR_OK)
+        code = catalog_volume_top_set(catalog, v->id, r->top->row);
+    if (code == LSM_ERR_OK)
+        code = catalog_volume_size_set(catalog, v->id, r->link->below_limit);
+    if (code == LSM_ERR_OK)
+        code = r->kept ? catalog_volume_add(catalog, &r->row)
+                       : pool_layers_doom(v->pool, r->old_top);
+    return catalog_end(catalog, code);
+}
+
+static void rewind_show(struct rewind *r)
+{
+    struct volume *v = r->volume;
+    struct stack *old = v->stack;
+    gate_close(&v->gate);
+    r->top->below = r->instant;
+    r->top->below_limit = r->link->below_limit;
+    r->top->uses = 1;
+    r->instant->uses++;
+    v->size = r->link->below_limit;
+    atomic_store(&v->io_size, v->size);
+    v->top = r->top;
+    if (old) {
+        v->stack = stack_open(v->top, v->size);
+        stack_close(old);
+    }
+    gate_open(&v->gate);
+    if (r->kept) {
+        r->old_top->uses--; /* volume_enter counts it again */
+        volume_enter(r->kept);
+        memcpy(r->m->diverged, r->kept->id, ID_SIZE);
+        event_publish(v->pool->root->hub, LSM_EVENT_VOLUME, r->kept->id, -1, -1);
+    } else {
+        pool_layers_drop(v->pool, r->old_top);
+    }
+    event_publish(v->pool->root->hub, LSM_EVENT_VOLUME, v->id, -1, -1);
+}
+
+int split_rewind(struct mirror *m, enum replication_side side, bool keep)
+{
+    struct rewind r = {.m = m, .volume = mirror_volume(m, side)};
+    if (!r.volume)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->id, "a pool of the replication %s is not here",
+                         m->id);
+    int code = rewind_check(&r);
+    if (code != LSM_ERR_OK)
+        return code;
+    memset(m->diverged, 0, ID_SIZE);
+    if (r.link == r.volume->top && !atomic_load(&r.volume->top->touched))
+        return LSM_ERR_OK; /* nothing was written since */
+    code = rewind_prepare(&r, keep);
+    if (code == LSM_ERR_OK)
+        code = rewind_commit(&r);
+    if (code != LSM_ERR_OK) {
+        volume_free(r.kept);
+        if (r.top)
+            pool_spare_return(r.volume->pool, r.top);
+        return code;
+    }
+    rewind_show(&r);
+    return code;
+}
