@@ -44,10 +44,10 @@ static int compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-uint64_t bench_median(uint64_t *values, size_t count)
+uint64_t bench_quartile(uint64_t *values, size_t count)
 {
     qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
+    return values[count / 4];
 }
 
 void bench_print(const char *label, double ours, double peer)

@@ -30,7 +30,7 @@ void bench_check(lsm_connect *conn, int rc, const char *what); /* LSM_ERR_OK, or
 
 uint64_t bench_now(void); /* nanoseconds */
 void bench_sleep_ms(unsigned ms);
-uint64_t bench_median(uint64_t *values, size_t count); /* sorts them */
+uint64_t bench_quartile(uint64_t *values, size_t count); /* the lower one; sorts them */
 void bench_print(const char *label, double ours, double peer);
 /* A field, such as "Rss:" of smaps_rollup (exact) or "VmHWM:" of status, of /proc/self. */
 uint64_t bench_memory_kib(const char *field);
