@@ -49,6 +49,7 @@ ENGINE = [
     ['upkeep'],
     ['pool'],
     ['volume'],
+    ['sync'],
     ['freeze'],
     ['fold'],
     ['chores'],
@@ -56,7 +57,8 @@ ENGINE = [
     ['volume_io'],
     ['mover'],
     ['fill'],
-    ['clone', 'copy', 'flatten', 'replicate', 'mirror', 'mirror_ship', 'mirror_split'],
+    ['clone', 'copy', 'flatten', 'replicate', 'mirror', 'mirror_ship', 'mirror_split',
+     'mirror_sync'],
     ['engine'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

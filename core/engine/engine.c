@@ -68,7 +68,8 @@ static int load_jobs(struct root *root)
     return code;
 }
 
-static const struct root_guests guests = {.loaded = load_jobs, .leaving = mirrors_free};
+static const struct root_guests guests = {.loaded = load_jobs, .leaving = mirrors_free,
+                                          .target_failed = mirror_target_failed};
 
 static int read_options(const struct uri *uri, bool *direct)
 {
@@ -289,15 +290,17 @@ static int resize_mirrored(struct volume *volume, uint64_t size)
         error_hint("break the replication first");
         return LSM_ERR_NO_SUPPORT_OFFLINE_CHANGE;
     }
-    int code = volume_resize(volume, size);
+    int code = LSM_ERR_OK;
     for (struct mirror *m = root->mirrors; m && code == LSM_ERR_OK; m = m->next) {
         struct volume *target = mirror_volume(m, SIDE_TARGET);
-        if (strcmp(m->source, volume->id) != 0 || !target || !target->ready || m->job[0] ||
-            m->state == LSM_REPLICATION_STATE_SPLIT || target->size >= volume->size)
-            continue; /* grown when the next ship begins */
-        code = volume_resize(target, volume->size);
+        if (strcmp(m->source, volume->id) != 0 || !target || !target->ready ||
+            m->state == LSM_REPLICATION_STATE_SPLIT || target->size >= size)
+            continue;
+        code = sync_grow(m, size);
+        if (code == LSM_ERR_OK && (m->sync || !m->job[0])) /* else when the next ship begins */
+            code = volume_resize(target, size);
     }
-    return code;
+    return code == LSM_ERR_OK ? volume_resize(volume, size) : code;
 }
 
 static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_volume **resized,
@@ -460,6 +463,20 @@ static int replication_sync(void *b, const char *id, char **job)
     return code == LSM_ERR_OK ? mirror_sync(m, job) : code;
 }
 
+/* A resync that is stopped leaves PAUSED; false: there was none. */
+static bool cancel_resync(struct root *root, const char *id)
+{
+    char job[ID_SIZE];
+    pthread_mutex_lock(&root->lock);
+    const struct mirror *m = mirror_find(root, id);
+    bool wanted = m && m->state == LSM_REPLICATION_STATE_RESYNCING && m->job[0];
+    memcpy(job, wanted ? m->job : "", wanted ? ID_SIZE : 1);
+    pthread_mutex_unlock(&root->lock);
+    bool stopped = wanted && job_cancel(root->runner, job) == LSM_ERR_OK;
+    error_clear();
+    return stopped;
+}
+
 static int replication_pause(void *b, const char *id)
 {
     struct root *root = ROOT(b);
@@ -468,6 +485,8 @@ static int replication_pause(void *b, const char *id)
     working_job(root, id, true, job);
     if (job[0])
         return job_pause(root->runner, job);
+    if (cancel_resync(root, id))
+        return LSM_ERR_OK;
     LOCKED(&root->lock);
     int code = mirror_get(root, id, &m);
     return code == LSM_ERR_OK ? mirror_pause(m) : code;
@@ -648,6 +667,7 @@ const struct backend_ops engine_ops = {
     .scheme = "dir",
     .description = "the embedded engine: pools in a directory",
     .replicate_types = 1u << LSM_VOLUME_REPLICATE_CLONE | 1u << LSM_VOLUME_REPLICATE_COPY |
+                       1u << LSM_VOLUME_REPLICATE_MIRROR_SYNC |
                        1u << LSM_VOLUME_REPLICATE_MIRROR_ASYNC,
     .open = open_root,
     .close = close_root,

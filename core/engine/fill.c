@@ -53,18 +53,20 @@ static int checkpoint(void *argument, const struct mover *mover)
 
 int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size)
 {
-    return fill_move_delta(job, source, 0, target, size);
+    return fill_move_delta(job, source, NULL, target, size);
 }
 
-int fill_move_delta(struct job *job, const struct stack *source, uint32_t depth,
+int fill_move_delta(struct job *job, const struct stack *source, const struct delta *delta,
                     struct layer *target, uint64_t size)
 {
-    if (depth)
-        job_total_set(job, mover_delta_bytes(source, depth, NULL, size));
+    if (delta)
+        job_total_set(job, mover_delta_bytes(source, delta->depth, delta->regions, size));
     struct mover mover = {.source = source,
                           .target = target,
                           .size = size,
-                          .delta_depth = depth,
+                          .delta = delta != NULL,
+                          .delta_depth = delta ? delta->depth : 0,
+                          .regions = delta ? delta->regions : NULL,
                           .cursor = job->row.cursor,
                           .copied = job->row.copied,
                           .skipped = job->row.skipped,

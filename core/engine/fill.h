@@ -23,8 +23,12 @@ int fill_save(struct job *job, const struct job_row *row); /* a transaction of i
 int fill_forget(struct job *job);
 /* Moves all of `source` that the job has not moved yet; the target is open. */
 int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size);
-/* The same of what the uppermost `depth` layers hold alone (0: of all), whose bytes are its total. */
-int fill_move_delta(struct job *job, const struct stack *source, uint32_t depth,
+/* The same of a delta alone, whose bytes become the job's total. */
+struct delta {
+    uint32_t depth;            /* the source's uppermost layers */
+    struct map *regions; /* and these regions; NULL: none */
+};
+int fill_move_delta(struct job *job, const struct stack *source, const struct delta *delta,
                     struct layer *target, uint64_t size);
 
 #endif

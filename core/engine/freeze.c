@@ -29,7 +29,7 @@ static int still(struct freeze *freeze)
     return layer_flush(volume->top);
 }
 
-int freeze_prepare(struct freeze *freeze, struct volume *volume)
+static int prepare(struct freeze *freeze, struct volume *volume, bool still_anyway)
 {
     struct pool *pool = volume->pool;
     struct layer *top = volume->top;
@@ -37,7 +37,13 @@ int freeze_prepare(struct freeze *freeze, struct volume *volume)
     int code = pool_check_writable(pool);
     if (code != LSM_ERR_OK)
         return code;
-    if (is_empty(volume)) {
+    if (is_empty(volume) && still_anyway) {
+        gate_close(&volume->gate);
+        freeze->gate = is_empty(volume);
+        if (!freeze->gate) /* a write was on its way in */
+            gate_open(&volume->gate);
+    }
+    if (is_empty(volume) && freeze->gate == still_anyway) {
         freeze->instant = top->below;
         return LSM_ERR_OK;
     }
@@ -57,6 +63,16 @@ int freeze_prepare(struct freeze *freeze, struct volume *volume)
     if (code != LSM_ERR_OK)
         freeze_undo(freeze);
     return code;
+}
+
+int freeze_prepare(struct freeze *freeze, struct volume *volume)
+{
+    return prepare(freeze, volume, false);
+}
+
+int freeze_prepare_still(struct freeze *freeze, struct volume *volume)
+{
+    return prepare(freeze, volume, true);
 }
 
 int freeze_record(const struct freeze *freeze)
@@ -79,8 +95,11 @@ void freeze_done(struct freeze *freeze)
 {
     struct volume *volume = freeze->volume;
     struct layer *new_top = freeze->new_top;
-    if (!new_top)
+    if (!new_top) {
+        if (freeze->gate)
+            gate_open(&volume->gate);
         return;
+    }
     layer_set_frozen(freeze->instant); /* its one use passes from the volume to the new top */
     freeze->instant->into = NULL;      /* an absorb that was under way is over */
     memcpy(freeze->instant->generation, freeze->generation, ID_SIZE);
@@ -100,8 +119,11 @@ void freeze_done(struct freeze *freeze)
 void freeze_undo(struct freeze *freeze)
 {
     struct volume *volume = freeze->volume;
-    if (!freeze->new_top)
+    if (!freeze->new_top) {
+        if (freeze->gate)
+            gate_open(&volume->gate);
         return;
+    }
     if (freeze->stack) {
         layer_close(freeze->new_top);
         stack_free(freeze->stack);

@@ -20,10 +20,13 @@ struct freeze {
     struct layer *new_top;  /* NULL: the old one, which is empty, stays */
     struct stack *stack;    /* the one with the new top, when the volume is open */
     char generation[ID_SIZE];
+    bool gate;              /* the gate is closed though nothing is frozen */
 };
 
 /* With the root's lock, from here to done or undo. Errors are set, and then nothing is held. */
 int freeze_prepare(struct freeze *freeze, struct volume *volume);
+/* The same, and the volume stands still until done or undo even when there is nothing to freeze. */
+int freeze_prepare_still(struct freeze *freeze, struct volume *volume);
 int freeze_record(const struct freeze *freeze);
 void freeze_done(struct freeze *freeze);
 void freeze_undo(struct freeze *freeze); /* keeps the thread's error */

@@ -82,6 +82,33 @@ struct map *map_create(uint64_t clusters)
     return map;
 }
 
+void map_name(struct map *map, const char *guid)
+{
+    map->seed = XXH64(guid, 32, 0);
+}
+
+struct map *map_copy(const struct map *map)
+{
+    struct map *copy = map_create(map->clusters);
+    if (copy)
+        copy->seed = map->seed;
+    for (uint64_t c = 0; copy && c < map->chunk_count; c++) {
+        const struct chunk *chunk = map->chunks[c];
+        for (uint64_t w = 0; chunk && w < CHUNK_WORDS; w++) {
+            uint64_t word = chunk->words[w], first = (c * CHUNK_WORDS + w) * 64;
+            for (; word; word &= word - 1) {
+                uint64_t cluster = first + (uint64_t)__builtin_ctzll(word);
+                if (map_reserve(copy, cluster, 1) != 0) {
+                    map_destroy(copy);
+                    return NULL;
+                }
+                map_set(copy, cluster, 1);
+            }
+        }
+    }
+    return copy;
+}
+
 void map_destroy(struct map *map)
 {
     if (!map)
@@ -393,7 +420,7 @@ int map_file_load(int fd, const char *guid, struct map *map, const char **damage
     struct header header;
     uint64_t size;
     *where = 0;
-    map->seed = XXH64(guid, 32, 0);
+    map_name(map, guid);
     int error = vfs_size(fd, &size);
     if (error || (error = vfs_read(fd, &header, sizeof header, 0)) != 0)
         return error;

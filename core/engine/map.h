@@ -18,9 +18,15 @@
 #define CLUSTER_SHIFT 12
 #define CLUSTER_SIZE (1u << CLUSTER_SHIFT)
 
+/* What a write-intent log counts in. */
+#define REGION_SHIFT 22
+#define REGION_SIZE (1u << REGION_SHIFT)
+
 struct map;
 
 struct map *map_create(uint64_t clusters); /* nothing held; NULL: no memory */
+void map_name(struct map *map, const char *guid); /* whose it is, for its file's checksums */
+struct map *map_copy(const struct map *map); /* NULL: no memory */
 void map_destroy(struct map *map);
 int map_resize(struct map *map, uint64_t clusters); /* 0 or ENOMEM; bits past the end are cleared */
 

@@ -14,6 +14,9 @@
 #include "../util/error.h"
 #include "../util/guid.h"
 
+/* How often a degraded mirror tries again, and one in sync sweeps its write-intent log. */
+#define SYNC_ROUND_NS 2000000000ull
+
 #define STATES (LSM_REPLICATION_STATE_BROKEN + 1)
 
 /* --- finding --------------------------------------------------------------------------------- */
@@ -103,6 +106,8 @@ void mirror_enter(struct mirror *m)
 
 static void destroy(struct mirror *m)
 {
+    sync_detach(m);
+    map_destroy(m->intent);
     free(m->message);
     free(m);
 }
@@ -178,6 +183,12 @@ int mirror_state_set(struct mirror *m, lsm_replication_state state)
     mirrors_mark(m->root);
     mirror_tell_source(m);
     return LSM_ERR_OK;
+}
+
+void mirror_tell_target(const struct mirror *m)
+{
+    if (save_half(m, SIDE_TARGET) != LSM_ERR_OK)
+        error_clear(); /* the same the other way round */
 }
 
 void mirror_tell_source(const struct mirror *m)
@@ -307,8 +318,22 @@ static bool is_void(const struct mirror *m)
 static bool has_common_instant(const struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    return !pool || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
+    bool alike = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
+                 m->state == LSM_REPLICATION_STATE_IN_SYNC;
+    return !pool || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
            pool_hold(pool, m->id, true) != NULL;
+}
+
+/* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. */
+static int reconcile_sync(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    if (m->state == LSM_REPLICATION_STATE_IN_SYNC && pool && !pool->read_only) {
+        int code = pool_hold_release(pool, m->id);
+        if (code != LSM_ERR_OK)
+            return code;
+    }
+    return sync_load(m);
 }
 
 int mirrors_reconcile(struct root *root)
@@ -321,7 +346,7 @@ int mirrors_reconcile(struct root *root)
             mirror_leave(m);
             continue;
         }
-        int code = catch_up(m);
+        int code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
         if (code != LSM_ERR_OK)
             return code;
         if (!has_common_instant(m)) {
@@ -437,13 +462,44 @@ static int give_job(const struct mirror *m, char **job)
     return *job ? LSM_ERR_JOB_STARTED : error_no_memory();
 }
 
+/* From the last common instant to in sync: at once where nothing was written, else by a job. Where
+ * that cannot begin the relation stays as it was. */
+static int resync(struct mirror *m, char **job)
+{
+    lsm_replication_state before = m->state;
+    bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+    char id[ID_SIZE];
+    struct root *root = m->root;
+    memcpy(id, m->id, ID_SIZE);
+    if (!ship_is_pending(m))
+        return sync ? sync_rejoin(m) : mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
+    int code = mirror_state_set(m, LSM_REPLICATION_STATE_RESYNCING);
+    if (code == LSM_ERR_OK)
+        code = ship_begin(m, LSM_JOB_KIND_RESYNC, job);
+    if (code == LSM_ERR_JOB_STARTED)
+        return code;
+    struct _lsm_error *why = error_take();
+    if ((m = mirror_find(root, id)) != NULL)
+        mirror_state_set(m, before == LSM_REPLICATION_STATE_SPLIT ? LSM_REPLICATION_STATE_PAUSED
+                                                                  : before);
+    error_clear();
+    error_restore(why);
+    return code;
+}
+
 int mirror_sync(struct mirror *m, char **job)
 {
     int code = check_verb(m, SYNC);
     if (code != LSM_ERR_OK)
         return code;
-    if (m->job[0] && m->state == LSM_REPLICATION_STATE_INITIALIZING)
+    bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+    if (m->job[0] && (sync || m->state == LSM_REPLICATION_STATE_INITIALIZING))
         return give_job(m, job);
+    if (sync && m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        return error_set(LSM_ERR_NO_STATE_CHANGE, m->id, "the replication %s is in sync already",
+                         m->id);
+    if (sync)
+        return resync(m, job);
     if (m->job[0]) {
         /* One ships already, with an instant that is older than this call: another follows it. */
         error_set(LSM_ERR_BUSY, m->id, "the job %s is shipping for the replication %s", m->job,
@@ -460,6 +516,8 @@ int mirror_pause(struct mirror *m)
     int code = check_verb(m, PAUSE);
     if (code != LSM_ERR_OK)
         return code;
+    if (m->sync && m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        return sync_part(m, LSM_REPLICATION_STATE_PAUSED, 0, NULL);
     return mirror_state_set(m, LSM_REPLICATION_STATE_PAUSED);
 }
 
@@ -477,23 +535,16 @@ int mirror_resume(struct mirror *m, lsm_flag flags)
         code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
     if (code != LSM_ERR_OK)
         return code;
-    if (!ship_is_pending(m))
-        return mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
-    code = mirror_state_set(m, LSM_REPLICATION_STATE_RESYNCING);
-    if (code == LSM_ERR_OK)
-        code = ship_begin(m, LSM_JOB_KIND_RESYNC, &job);
+    code = resync(m, &job);
     free(job);
-    if (code == LSM_ERR_JOB_STARTED)
-        return LSM_ERR_OK;
-    struct _lsm_error *why = error_take();
-    mirror_state_set(m, LSM_REPLICATION_STATE_PAUSED);
-    error_clear();
-    error_restore(why);
-    return code;
+    return code == LSM_ERR_JOB_STARTED ? LSM_ERR_OK : code;
 }
 
 int mirror_interval_set(struct mirror *m, uint32_t ms)
 {
+    if (m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        return error_set(LSM_ERR_NO_SUPPORT, m->id,
+                         "the replication %s is synchronous and has no interval", m->id);
     uint32_t old = m->interval_ms;
     m->interval_ms = ms;
     int code = mirror_state_set(m, m->state);
@@ -533,6 +584,8 @@ int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
         error_retryable();
         return LSM_ERR_BUSY;
     }
+    if (m->sync)
+        return sync_exchange(m);
     if (!ship_is_pending(m))
         return split_exchange(m);
     m->exchange = true; /* from here on no new writer of the source is let in */
@@ -554,10 +607,7 @@ int mirror_reverse(struct mirror *m, char **job, lsm_flag flags)
         code = split_swap_roles(m);
     if (code != LSM_ERR_OK)
         return code;
-    if (!ship_is_pending(m))
-        return mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
-    code = mirror_state_set(m, LSM_REPLICATION_STATE_RESYNCING);
-    return code == LSM_ERR_OK ? ship_begin(m, LSM_JOB_KIND_RESYNC, job) : code;
+    return resync(m, job);
 }
 
 int mirror_break(struct mirror *m)
@@ -575,6 +625,8 @@ int mirror_break(struct mirror *m)
     code = remove_half(m, SIDE_TARGET);
     if (code != LSM_ERR_OK)
         return code;
+    sync_detach_gated(m);
+    sync_log_remove(m);
     if (remove_half(m, SIDE_SOURCE) != LSM_ERR_OK)
         error_clear(); /* a half alone is void at the next open */
     mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
@@ -592,9 +644,11 @@ int mirror_target_delete(struct mirror *m)
     if (code == LSM_ERR_OK && (m->job[0] || m->pins))
         code = error_set(LSM_ERR_IS_MASKED, target->id, "the job %s fills the volume «%s»",
                          m->job, target->name);
-    if (code == LSM_ERR_OK)
-        code = catalog_begin(catalog);
     if (code != LSM_ERR_OK)
+        return code;
+    sync_detach_gated(m);
+    sync_log_remove(m);
+    if ((code = catalog_begin(catalog)) != LSM_ERR_OK)
         return code;
     code = catalog_hold_remove(catalog, m->target);
     if (code == LSM_ERR_OK)
@@ -618,7 +672,10 @@ int mirror_target_delete(struct mirror *m)
 
 static bool is_due(struct mirror *m, uint64_t now)
 {
-    if (m->type != LSM_VOLUME_REPLICATE_MIRROR_ASYNC || !m->interval_ms || m->job[0] || m->pins ||
+    if (m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        return !m->job[0] && !m->pins && now >= m->due_ns &&
+               (m->state == LSM_REPLICATION_STATE_DEGRADED || m->sync);
+    if (!m->interval_ms || m->job[0] || m->pins ||
         (m->state != LSM_REPLICATION_STATE_IN_SYNC && m->state != LSM_REPLICATION_STATE_DEGRADED))
         return false;
     return !m->due_ns || now >= m->due_ns;
@@ -646,8 +703,14 @@ bool mirrors_round(void *argument)
             m = m->next;
             continue;
         }
-        m->due_ns = now + m->interval_ms * 1000000ull;
-        ship_begin(m, LSM_JOB_KIND_SHIP, &job); /* what cannot be shipped now is at the next */
+        bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+        m->due_ns = now + (sync ? SYNC_ROUND_NS : m->interval_ms * 1000000ull);
+        if (sync && m->sync)
+            sync_sweep(m);
+        else if (sync)
+            resync(m, &job);
+        else
+            ship_begin(m, LSM_JOB_KIND_SHIP, &job); /* what cannot be shipped now is at the next */
         free(job);
         error_clear();
         m = root->mirrors;

@@ -33,6 +33,8 @@ struct mirror {
     uint32_t pins;           /* verbs at work on it that have let the lock go */
     uint64_t due_ns;         /* when the next interval is */
     uint64_t written_ns;     /* when something was first found to be unshipped; 0: nothing is */
+    struct sync *sync;       /* the write path, while writes go to both sides */
+    struct map *intent;      /* while there is none: where the sides may differ; NULL: nowhere */
     struct mirror *next;
 };
 
@@ -58,6 +60,7 @@ int mirror_state_set(struct mirror *m, lsm_replication_state state);
 void mirror_state_show(struct mirror *m, lsm_replication_state state);
 void mirror_error_set(struct mirror *m, int code, const char *message); /* the picture alone */
 
+void mirror_tell_target(const struct mirror *m);
 void mirror_tell_source(const struct mirror *m); /* the source's half, after the target's */
 void mirrors_mark(struct root *root); /* notes in the volumes who may not be written, and why */
 int mirrors_load(struct root *root); /* when all volumes are there */
@@ -68,7 +71,7 @@ bool mirrors_round(void *root); /* the intervals */
 /* --- verbs ----------------------------------------------------------------------------------- */
 
 lsm_replication *mirror_record(struct mirror *m);
-int mirror_begin(const struct plan *plan, char **job); /* MIRROR_ASYNC */
+int mirror_begin(const struct plan *plan, char **job);
 int mirror_sync(struct mirror *m, char **job);
 int mirror_pause(struct mirror *m);
 int mirror_resume(struct mirror *m, lsm_flag flags);
@@ -84,10 +87,30 @@ int ship_load(struct pool *pool, struct job_row *row);
 bool ship_is_pending(struct mirror *m); /* something was written since the last */
 uint64_t ship_lag_bytes(struct mirror *m);
 
+/* mirror_sync.c: MIRROR_SYNC alone */
+int sync_log_make(const struct mirror *m);
+void sync_log_remove(const struct mirror *m);
+bool sync_has_intent(const struct mirror *m); /* the sides may differ somewhere */
+/* From now on writes go to both. The source stands still. `hidden_top`: what the target will be. */
+int sync_attach(struct mirror *m, struct layer *hidden_top);
+void sync_detach(struct mirror *m);       /* the source stands still; none: nothing to do */
+void sync_detach_gated(struct mirror *m); /* stops it for that */
+/* Writes go to the source alone from a new common instant on. */
+int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message);
+int mirror_target_failed(struct root *root, struct volume *source);
+int sync_load(struct mirror *m);
+int sync_rejoin(struct mirror *m); /* nothing was written since: writes go to both again */
+int sync_freeze_target(struct mirror *m); /* the target's instant gets the common one's name */
+int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
+int sync_log_rewrite(struct mirror *m);   /* what is in `intent`, in the source's pool */
+int sync_grow(struct mirror *m, uint64_t size); /* before both volumes do */
+void sync_sweep(struct mirror *m);
+
 /* mirror_split.c */
 int split_force(struct mirror *m);                      /* FORCE: the target becomes writable */
 int split_exchange(struct mirror *m);                   /* planned, when all is shipped */
 int split_rewind(struct mirror *m, enum replication_side side, bool keep);
 int split_swap_roles(struct mirror *m);
+void split_turn(struct mirror *m); /* the picture alone */
 
 #endif

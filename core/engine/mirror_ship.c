@@ -17,6 +17,7 @@
 #include "fill.h"
 #include "freeze.h"
 #include "mirror.h"
+#include "sync.h"
 #include "upkeep.h"
 #include "../job/store.h"
 #include "../util/cleanup.h"
@@ -39,6 +40,8 @@ bool ship_is_pending(struct mirror *m)
 {
     const struct volume *source = mirror_volume(m, SIDE_SOURCE);
     const struct layer *common = common_instant(m);
+    if (source && common && sync_has_intent(m))
+        return true;
     return source && common &&
            (source->top->below != common || atomic_load(&source->top->touched) ||
             source->top->below_limit < source->size);
@@ -96,6 +99,7 @@ struct ship {
     struct job_row row;
     struct job *record;
     struct layer *delta;                    /* of the target, to be filled */
+    struct layer *top;                      /* what will stand on it, when writes go to both */
     struct hold *instant_hold, *delta_hold;
     char *id;
 };
@@ -139,7 +143,11 @@ static int prepare(struct ship *ship, lsm_job_kind kind)
         job_row_finish(&copy);
         code = LSM_ERR_NO_MEMORY;
     }
-    return code == LSM_ERR_OK ? pool_spare_take(to, &ship->delta) : code;
+    if (code == LSM_ERR_OK)
+        code = pool_spare_take(to, &ship->delta);
+    if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        code = pool_spare_take(to, &ship->top);
+    return code;
 }
 
 static void discard(struct ship *ship)
@@ -147,6 +155,8 @@ static void discard(struct ship *ship)
     struct _lsm_error *why = error_take();
     if (ship->delta)
         pool_spare_return(ship->target->pool, ship->delta);
+    if (ship->top)
+        pool_spare_return(ship->target->pool, ship->top);
     job_free(ship->record);
     free(ship->instant_hold);
     free(ship->delta_hold);
@@ -158,7 +168,7 @@ static void discard(struct ship *ship)
 static int commit_source(struct ship *ship)
 {
     struct pool *pool = ship->source->pool;
-    int code = freeze_prepare(&ship->freeze, ship->source);
+    int code = freeze_prepare_still(&ship->freeze, ship->source);
     if (code != LSM_ERR_OK)
         return code;
     code = catalog_begin(pool->catalog);
@@ -173,7 +183,6 @@ static int commit_source(struct ship *ship)
         freeze_undo(&ship->freeze);
         return code;
     }
-    freeze_done(&ship->freeze);
     pool_hold_enter(pool, ship->instant_hold, ship->freeze.instant);
     ship->instant_hold = NULL;
     return code;
@@ -183,26 +192,40 @@ static int commit_target(struct ship *ship)
 {
     struct volume *target = ship->target;
     struct catalog *catalog = target->pool->catalog;
-    const struct layer *top = target->top;
+    const struct layer *top = target->top, *held = ship->top ? ship->top : ship->delta;
+    const struct layer *below = ship->top ? top : top->below;
+    uint64_t limit = ship->top ? target->size : top->below_limit;
     int code = catalog_begin(catalog);
     if (code != LSM_ERR_OK)
         return code;
-    code = catalog_layer_adopt(catalog, ship->delta->row, top->below->row, top->below_limit, false);
+    code = catalog_layer_adopt(catalog, ship->delta->row, below->row, limit, false);
+    if (code == LSM_ERR_OK && ship->top)
+        code = catalog_layer_adopt(catalog, ship->top->row, ship->delta->row, target->size, false);
     if (code == LSM_ERR_OK)
-        code = catalog_hold_add(catalog, ship->row.id, target->pool->id, ship->delta->row);
+        code = catalog_hold_add(catalog, ship->row.id, target->pool->id, held->row);
     if (code == LSM_ERR_OK)
         code = job_store_put(catalog_database(catalog), &ship->row);
     return catalog_end(catalog, code);
 }
 
+/* Where writes go to both, the delta lies on the target's top, and what they go to on the delta. */
 static void show(struct ship *ship)
 {
-    struct layer *top = ship->target->top, *delta = ship->delta;
-    delta->below = top->below;
+    struct volume *target = ship->target;
+    struct layer *delta = ship->delta, *top = ship->top;
+    delta->below = top ? target->top : target->top->below;
     delta->below->uses++;
-    delta->below_limit = top->below_limit;
-    pool_hold_enter(ship->target->pool, ship->delta_hold, delta);
+    delta->below_limit = top ? target->size : target->top->below_limit;
+    if (top) {
+        top->below = delta;
+        top->below_limit = target->size;
+        delta->uses = 1;
+    }
+    pool_hold_enter(target->pool, ship->delta_hold, top ? top : delta);
     memcpy(ship->m->job, ship->row.id, ID_SIZE);
+    if (top && sync_attach(ship->m, top) != LSM_ERR_OK)
+        error_clear(); /* the job finds no write path, and fails */
+    freeze_done(&ship->freeze);
     job_start(ship->m->root->runner, ship->record, false);
     job_row_finish(&ship->row);
 }
@@ -224,6 +247,7 @@ int ship_begin(struct mirror *m, lsm_job_kind kind, char **job)
         code = commit_source(&ship);
     if (code == LSM_ERR_OK && (code = commit_target(&ship)) != LSM_ERR_OK) {
         struct _lsm_error *why = error_take();
+        freeze_done(&ship.freeze);
         pool_hold_release(ship.source->pool, ship.row.id); /* else at the next open */
         error_clear();
         error_restore(why);
@@ -283,6 +307,8 @@ static int birth_prepare(const struct plan *plan, struct birth *b)
         code = b->m ? fill_mirror(plan, b->m, b->volume.id) : LSM_ERR_NO_MEMORY;
     if (code == LSM_ERR_OK)
         code = fill_row(b->m, LSM_JOB_KIND_MIRROR_INITIAL, b->volume.size, &b->row);
+    if (code == LSM_ERR_OK && plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        code = sync_log_make(b->m);
     b->row.total = b->volume.size;
     b->row.verify = plan->options->verify == LSM_VERIFY_READ_BACK;
     b->row.key = plan->options->key ? strdup(plan->options->key) : NULL;
@@ -319,6 +345,8 @@ static void birth_discard(struct pool *pool, struct birth *b)
     free(b->hold);
     free(b->id);
     job_row_finish(&b->row);
+    if (b->m && b->m->id[0])
+        sync_log_remove(b->m);
     free(b->m);
     error_restore(why);
 }
@@ -363,7 +391,6 @@ static int birth_commit(const struct plan *plan, struct birth *b)
         freeze_undo(&b->freeze);
         return code;
     }
-    freeze_done(&b->freeze);
     pool_hold_enter(plan->source->pool, b->hold, b->freeze.instant);
     b->hold = NULL;
     if (source == target)
@@ -371,6 +398,8 @@ static int birth_commit(const struct plan *plan, struct birth *b)
     code = catalog_begin(target);
     if (code == LSM_ERR_OK)
         code = catalog_end(target, birth_record_target(plan, b));
+    if (code != LSM_ERR_OK)
+        freeze_done(&b->freeze);
     if (code != LSM_ERR_OK) { /* the source's half is void: the next open would see to it */
         struct _lsm_error *why = error_take();
         pool_hold_release(plan->source->pool, b->row.id);
@@ -387,7 +416,7 @@ int mirror_begin(const struct plan *plan, char **job)
     struct birth b = {0};
     int code = birth_prepare(plan, &b);
     if (code == LSM_ERR_OK)
-        code = freeze_prepare(&b.freeze, plan->source);
+        code = freeze_prepare_still(&b.freeze, plan->source);
     if (code == LSM_ERR_OK)
         code = birth_commit(plan, &b);
     if (code != LSM_ERR_OK) {
@@ -403,6 +432,9 @@ int mirror_begin(const struct plan *plan, char **job)
     memcpy(b.m->job, b.row.id, ID_SIZE);
     mirror_enter(b.m);
     mirrors_mark(b.m->root);
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && sync_attach(b.m, NULL) != LSM_ERR_OK)
+        error_clear(); /* the job finds no write path, and fails */
+    freeze_done(&b.freeze);
     event_publish(b.m->root->hub, LSM_EVENT_REPLICATION_STATE, b.m->id,
                   LSM_REPLICATION_STATE_UNKNOWN, b.m->state);
     job_start(b.m->root->runner, b.record, false);
@@ -421,7 +453,8 @@ struct work {
     struct layer *instant; /* of the source */
     struct layer *delta;   /* of the target: its base, or a layer between its top and the rest */
     struct stack *source;
-    uint32_t depth;        /* of the source's stack, what is the delta; 0: all */
+    struct delta moved;
+    bool initial, sync;
 };
 
 static uint32_t depth_above(const struct stack *stack, const struct layer *common)
@@ -432,29 +465,59 @@ static uint32_t depth_above(const struct stack *stack, const struct layer *commo
     return depth;
 }
 
+/* A mirror that lost its write path on the way has nothing to fill for. */
+static int check_write_path(const struct work *w)
+{
+    if (!w->sync || (w->m->sync && !atomic_load(&w->m->sync->failed)))
+        return LSM_ERR_OK;
+    int error = w->m->sync ? atomic_load(&w->m->sync->failed) : 0;
+    return error_set_errno(LSM_ERR_IO, error, w->m->id,
+                           "the target of the replication %s failed while it was filled", w->m->id);
+}
+
 static int open_work(struct work *w)
 {
     struct fill *fill = FILL(w->job);
-    bool initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
-    struct hold *instant =
-        fill->source ? pool_hold(fill->source, w->job->row.id, true) : NULL;
+    struct hold *instant = fill->source ? pool_hold(fill->source, w->job->row.id, true) : NULL;
     struct hold *delta = pool_hold(fill->pool, w->job->row.id, false);
     w->m = mirror_of(w->job);
+    w->initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
+    w->sync = w->m && w->m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     w->target = volume_find(fill->pool->root, w->job->row.target);
     struct layer *common = w->m ? common_instant(w->m) : NULL;
-    if (!w->m || !w->target || !instant || (!initial && (!delta || !common)))
+    if (!w->m || !w->target || !instant || (!w->initial && (!delta || !common)))
         return error_set(LSM_ERR_DAMAGED, w->job->row.id,
                          "what the job %s ships is gone from the catalog", w->job->row.id);
+    int code = check_write_path(w);
+    if (code != LSM_ERR_OK)
+        return code;
     w->instant = instant->layer;
-    w->delta = initial ? w->target->top->below : delta->layer;
+    w->delta = w->initial ? w->target->top->below : w->sync ? delta->layer->below : delta->layer;
     w->source = stack_open(w->instant, size_of(w->job));
     if (!w->source)
         return error_pending();
-    w->depth = initial ? 0 : depth_above(w->source, common);
-    int code = layer_open(w->delta, size_of(w->job));
+    w->moved.depth = w->initial ? 0 : depth_above(w->source, common);
+    if (!w->initial && w->sync && !(w->moved.regions = map_copy(w->m->sync->intent)))
+        code = error_no_memory();
+    if (code == LSM_ERR_OK)
+        code = layer_open(w->delta, size_of(w->job));
     if (code != LSM_ERR_OK)
         stack_close(w->source);
     return code;
+}
+
+/* What writes went to while the delta was filled becomes the target's top; the old one is frozen at
+ * the instant that both had before. */
+static int record_new_top(struct work *w)
+{
+    struct catalog *catalog = w->target->pool->catalog;
+    struct layer *old = w->target->top;
+    /* Where the target was cloned meanwhile, its top is an empty one above the delta's footing. */
+    int code = old == w->delta->below ? catalog_layer_freeze(catalog, old->row, w->m->generation)
+                                      : LSM_ERR_OK;
+    return code == LSM_ERR_OK
+               ? catalog_volume_top_set(catalog, w->target->id, w->m->sync->hidden->layers[0]->row)
+               : code;
 }
 
 /* What is durable now: the target shows the source's instant. */
@@ -466,9 +529,11 @@ static int commit_ship(struct work *w, struct mirror *next)
     if (code != LSM_ERR_OK)
         return code;
     code = catalog_layer_freeze(catalog, w->delta->row, next->generation);
-    if (code == LSM_ERR_OK && row.kind == LSM_JOB_KIND_MIRROR_INITIAL)
+    if (code == LSM_ERR_OK && w->initial)
         code = catalog_volume_ready_set(catalog, w->target->id);
-    if (code == LSM_ERR_OK && row.kind != LSM_JOB_KIND_MIRROR_INITIAL)
+    else if (code == LSM_ERR_OK && w->sync)
+        code = record_new_top(w);
+    else if (code == LSM_ERR_OK)
         code = catalog_layer_stand(catalog, w->target->top->row, w->delta->row, w->target->size);
     /* Of the job's holds only that on the delta is surely in this pool; the source's goes later. */
     if (code == LSM_ERR_OK && FILL(w->job)->source != w->target->pool)
@@ -485,7 +550,7 @@ static void show_delta(struct work *w, struct swap *swaps, uint32_t count)
     struct volume *target = w->target;
     struct layer *top = target->top, *old = top->below;
     volume_gates_close(swaps, count);
-    if (w->job->row.kind != LSM_JOB_KIND_MIRROR_INITIAL) {
+    if (!w->initial) {
         struct hold *hold = pool_hold(target->pool, w->job->row.id, false);
         free(pool_hold_take(target->pool, hold)); /* its use becomes the top's */
         top->below = w->delta;
@@ -498,19 +563,42 @@ static void show_delta(struct work *w, struct swap *swaps, uint32_t count)
     target->ready = true;
 }
 
+/* The hidden stack becomes the target's own. The source stands still. */
+static void show_new_top(struct work *w)
+{
+    struct volume *target = w->target;
+    struct sync *sync = w->m->sync;
+    struct layer *old = target->top;
+    struct hold *hold = pool_hold(target->pool, w->job->row.id, false);
+    gate_close(&target->gate);
+    free(pool_hold_take(target->pool, hold)); /* its use becomes the volume's */
+    if (old == w->delta->below) {
+        layer_set_frozen(old);
+        memcpy(old->generation, w->m->generation, ID_SIZE);
+    }
+    layer_set_frozen(w->delta);
+    memcpy(w->delta->generation, w->instant->generation, ID_SIZE);
+    target->top = sync->hidden->layers[0];
+    stack_close(target->stack);
+    target->stack = sync->hidden;
+    sync->hidden = NULL;
+    gate_open(&target->gate);
+    pool_layer_release(target->pool, old); /* the delta stands on it, or nothing does */
+}
+
 /* The source's hold moves to the instant that both sides have now. */
 static void move_hold(struct work *w)
 {
     struct pool *pool = FILL(w->job)->source;
     struct hold *fresh = NULL;
-    int code = pool_hold_alloc(w->m->id, pool, &fresh);
+    int code = w->sync ? LSM_ERR_OK : pool_hold_alloc(w->m->id, pool, &fresh);
     if (code == LSM_ERR_OK)
         code = catalog_begin(pool->catalog);
     if (code == LSM_ERR_OK) {
         code = pool_hold_doom(pool, w->m->id);
         if (code == LSM_ERR_OK)
             code = pool_hold_doom(pool, w->job->row.id);
-        if (code == LSM_ERR_OK)
+        if (code == LSM_ERR_OK && fresh) /* two that are written alike need none */
             code = catalog_hold_add(pool->catalog, w->m->id, pool->id, w->instant->row);
         if (code == LSM_ERR_OK)
             code = mirror_put(w->m, SIDE_SOURCE);
@@ -524,46 +612,72 @@ static void move_hold(struct work *w)
     w->instant->uses++; /* for what comes below: it does not go */
     pool_hold_drop(pool, w->m->id);
     pool_hold_drop(pool, w->job->row.id);
-    pool_hold_enter(pool, fresh, w->instant);
+    if (fresh)
+        pool_hold_enter(pool, fresh, w->instant);
     w->instant->uses--;
 }
 
-static int finish(struct work *w)
+/* The relation as it will be when the target has this instant. */
+static struct mirror next_of(const struct work *w)
 {
-    struct mirror *m = w->m, next = *m;
-    struct swap *swaps = NULL;
-    uint32_t count = 0;
-    bool initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
-    lsm_replication_state state = m->state == LSM_REPLICATION_STATE_PAUSED && !initial
-                                      ? LSM_REPLICATION_STATE_PAUSED
-                                      : LSM_REPLICATION_STATE_IN_SYNC;
-    next.state = state;
+    struct mirror next = *w->m;
+    uint64_t started = w->job->row.started_ms;
+    bool paused = next.state == LSM_REPLICATION_STATE_PAUSED && !w->initial;
+    next.state = paused ? LSM_REPLICATION_STATE_PAUSED : LSM_REPLICATION_STATE_IN_SYNC;
     next.epoch++;
     next.error = 0;
     next.message = NULL;
     next.synced_ms = clock_ms();
     next.synced_bytes = w->job->row.copied + w->job->row.skipped;
-    next.synced_duration_ms = next.synced_ms > w->job->row.started_ms
-                                  ? next.synced_ms - w->job->row.started_ms : 0;
+    next.synced_duration_ms = next.synced_ms > started ? next.synced_ms - started : 0;
     memcpy(next.generation, w->instant->generation, ID_SIZE);
-    int code = initial ? LSM_ERR_OK
-                       : volume_stacks_prepare(w->target->pool, w->target->top, w->delta, &swaps,
-                                               &count);
+    return next;
+}
+
+static void show_ship(struct work *w, struct mirror *next, struct swap *swaps, uint32_t count)
+{
+    struct mirror *m = w->m;
+    lsm_replication_state state = next->state;
+    if (w->sync && !w->initial)
+        show_new_top(w); /* asks the relation's old generation */
+    free(m->message);
+    next->state = m->state;
+    next->next = m->next;
+    *m = *next;
+    m->written_ns = 0;
+    memset(m->job, 0, ID_SIZE);
+    if (!w->sync || w->initial)
+        show_delta(w, swaps, count);
+    if (w->sync)
+        m->sync->filling = false;
+    mirror_state_show(m, state);
+}
+
+static int finish(struct work *w)
+{
+    struct mirror next = next_of(w);
+    struct volume *source = w->sync ? mirror_volume(w->m, SIDE_SOURCE) : NULL;
+    struct swap *swaps = NULL;
+    uint32_t count = 0;
+    int code = LSM_ERR_OK;
+    if (!w->initial && !w->sync)
+        code = volume_stacks_prepare(w->target->pool, w->target->top, w->delta, &swaps, &count);
+    if (source)
+        gate_close(&source->gate);
+    if (code == LSM_ERR_OK)
+        code = check_write_path(w);
+    if (code == LSM_ERR_OK && source && w->m->sync->hidden)
+        code = layer_flush(w->m->sync->hidden->layers[0]);
     if (code == LSM_ERR_OK)
         code = commit_ship(w, &next);
+    if (code == LSM_ERR_OK)
+        show_ship(w, &next, swaps, count);
+    if (source)
+        gate_open(&source->gate);
     if (code == LSM_ERR_OK) {
-        lsm_replication_state old = m->state;
-        free(m->message);
-        next.state = old;
-        next.next = m->next;
-        *m = next;
-        m->written_ns = 0;
-        memset(m->job, 0, ID_SIZE);
-        show_delta(w, swaps, count);
-        mirror_state_show(m, state);
         move_hold(w);
-        mirrors_mark(m->root);
-        event_publish(m->root->hub, LSM_EVENT_VOLUME, w->target->id, -1, -1);
+        mirrors_mark(w->m->root);
+        event_publish(w->m->root->hub, LSM_EVENT_VOLUME, w->target->id, -1, -1);
     }
     volume_stacks_discard(swaps, count);
     return code;
@@ -579,12 +693,13 @@ static int run(struct job *job)
     pthread_mutex_unlock(lock);
     if (code != LSM_ERR_OK)
         return code;
-    code = fill_move_delta(job, w.source, w.depth, w.delta, size);
+    code = fill_move_delta(job, w.source, w.initial ? NULL : &w.moved, w.delta, size);
     pthread_mutex_lock(lock);
     if (code == LSM_ERR_OK)
         code = finish(&w);
     stack_close(w.source);
     layer_close(w.delta);
+    map_destroy(w.moved.regions);
     if (code == LSM_ERR_OK && w.m->exchange) {
         w.m->exchange = false;
         if (split_exchange(w.m) != LSM_ERR_OK)
@@ -602,6 +717,8 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
     struct volume *target = volume_find(pool->root, row->target);
+    if (m)
+        sync_detach_gated(m);
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;
@@ -620,8 +737,10 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
     if (source)
         pool_hold_release(source, row->id);
     if (m) {
+        sync_log_remove(m);
         mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
         mirror_leave(m);
+        mirrors_mark(pool->root);
     }
     error_clear();
     return code;
@@ -631,6 +750,8 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
 static int remove_delta(struct job *job, const struct job_row *row, struct mirror *m)
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
+    if (m)
+        sync_detach_gated(m);
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;

@@ -43,6 +43,14 @@ int split_force(struct mirror *m)
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool,
                          "the target's pool %s is not here", m->target_pool);
     struct pool *pool = target->pool;
+    bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+    int code = pool_check_writable(pool);
+    if (code == LSM_ERR_OK && sync && m->sync)
+        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL);
+    if (code == LSM_ERR_OK && sync)
+        code = sync_freeze_target(m);
+    if (code != LSM_ERR_OK)
+        return code;
     struct layer *link, *instant = instant_of(m, target, &link);
     struct mirror next = *m;
     struct hold *hold;
@@ -50,7 +58,6 @@ int split_force(struct mirror *m)
         return no_instant(m, target);
     next.state = LSM_REPLICATION_STATE_SPLIT;
     next.epoch++;
-    int code = pool_check_writable(pool);
     if (code == LSM_ERR_OK)
         code = pool_hold_alloc(m->target, pool, &hold);
     if (code != LSM_ERR_OK)
@@ -76,7 +83,7 @@ int split_force(struct mirror *m)
 
 /* --- exchanging roles ------------------------------------------------------------------------ */
 
-static void turn(struct mirror *m)
+void split_turn(struct mirror *m)
 {
     char id[ID_SIZE], pool[ID_SIZE];
     memcpy(id, m->source, ID_SIZE);
@@ -150,17 +157,18 @@ int split_swap_roles(struct mirror *m)
                          m->target_pool);
     if (!instant)
         return no_instant(m, source);
-    turn(&next);
+    split_turn(&next);
     next.epoch++;
     int code = record_new_source(&next, source, instant);
     if (code != LSM_ERR_OK)
         return code;
-    turn(m);
+    sync_log_remove(m); /* that of the old source's pool */
+    split_turn(m);
     m->epoch = next.epoch;
     m->due_ns = 0;
     record_new_target(m);
     mirrors_mark(m->root);
-    return code;
+    return m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? sync_log_rewrite(m) : code;
 }
 
 int split_exchange(struct mirror *m)

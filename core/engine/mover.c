@@ -149,7 +149,7 @@ static bool find_delta_window(struct run *run, uint64_t *start, uint64_t *end)
 static bool find_window(struct run *run, uint64_t *start, uint64_t *end)
 {
     const struct mover *m = run->mover;
-    if (m->delta_depth)
+    if (m->delta)
         return find_delta_window(run, start, end);
     uint64_t data, data_end;
     int error = stack_next_data(m->source, run->next, m->size, &data, &data_end);

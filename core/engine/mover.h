@@ -21,7 +21,8 @@ struct mover {
     const struct stack *source; /* frozen */
     struct layer *target;       /* open */
     uint64_t size;
-    uint32_t delta_depth;       /* of the source's layers, those that are the delta; 0: all of it */
+    bool delta;                 /* move a delta; else all of it */
+    uint32_t delta_depth;       /* of the source's layers, those that are the delta */
     const struct map *regions;  /* of REGION_SIZE, which belong to the delta, too; NULL: none */
     uint64_t cursor;            /* all before it is done */
     uint64_t copied, skipped;   /* up to the cursor */
@@ -32,9 +33,6 @@ struct mover {
     int (*checkpoint)(void *argument, const struct mover *mover);
     void *argument;
 };
-
-#define REGION_SHIFT 22
-#define REGION_SIZE (1u << REGION_SHIFT)
 
 /* Bytes of a delta, for a job's total. */
 uint64_t mover_delta_bytes(const struct stack *source, uint32_t depth, const struct map *regions,

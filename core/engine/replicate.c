@@ -39,10 +39,12 @@ static int replay(struct root *root, const struct volume *made, const char *requ
 
 static int check_type(const struct plan *plan)
 {
-    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC) {
-        error_set(LSM_ERR_NO_SUPPORT, NULL,
-                  "this version of the embedded engine makes no synchronous mirrors");
-        error_hint("use MIRROR_ASYNC; lsm_capabilities() tells what works");
+    const struct mirror *other = mirror_of_source(plan->source->pool->root, plan->source->id);
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && other && other->type == plan->type) {
+        error_set(LSM_ERR_NO_SUPPORT, plan->source->id,
+                  "the volume «%s» has a synchronous mirror already (%s)", plan->source->name,
+                  other->id);
+        error_hint("add an asynchronous one");
         return LSM_ERR_NO_SUPPORT;
     }
     if (plan->type == LSM_VOLUME_REPLICATE_CLONE && plan->pool != plan->source->pool) {
@@ -84,7 +86,8 @@ static int carry_out(const struct plan *plan, struct record_list *made, char **j
 {
     if (plan->type == LSM_VOLUME_REPLICATE_COPY)
         return copy_begin(plan, job);
-    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_ASYNC)
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_ASYNC ||
+        plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
         return mirror_begin(plan, job);
     struct volume *clone;
     int code = clone_make(plan, &clone);

@@ -14,6 +14,8 @@
 struct root_guests {
     int (*loaded)(struct root *root);
     void (*leaving)(struct root *root);
+    /* A mirrored write was done on the source alone: what the caller is to be told. */
+    int (*target_failed)(struct root *root, struct volume *source);
 };
 int root_open(const char *path, bool direct, const struct root_guests *guests, struct root **root);
 void root_reference(struct root *root);

@@ -255,11 +255,6 @@ int stack_read_direct(const struct stack *stack, void *buf, uint64_t count, uint
 
 /* --- locks on clusters ----------------------------------------------------------------------- */
 
-struct cluster_lock {
-    uint64_t word, clusters;
-    struct cluster_lock *next;
-};
-
 void cluster_locks_init(struct cluster_locks *locks)
 {
     for (int i = 0; i < CLUSTER_STRIPES; i++) {
@@ -285,7 +280,7 @@ static bool taken(const struct cluster_stripe *stripe, const struct cluster_lock
     return false;
 }
 
-static void lock_clusters(struct cluster_locks *locks, struct cluster_lock *mine)
+void cluster_lock_take(struct cluster_locks *locks, struct cluster_lock *mine)
 {
     struct cluster_stripe *stripe = &locks->stripes[mine->word % CLUSTER_STRIPES];
     pthread_mutex_lock(&stripe->lock);
@@ -296,7 +291,7 @@ static void lock_clusters(struct cluster_locks *locks, struct cluster_lock *mine
     pthread_mutex_unlock(&stripe->lock);
 }
 
-static void unlock_clusters(struct cluster_locks *locks, struct cluster_lock *mine)
+void cluster_lock_give(struct cluster_locks *locks, struct cluster_lock *mine)
 {
     struct cluster_stripe *stripe = &locks->stripes[mine->word % CLUSTER_STRIPES];
     pthread_mutex_lock(&stripe->lock);
@@ -311,7 +306,7 @@ static void unlock_clusters(struct cluster_locks *locks, struct cluster_lock *mi
 /* --- writing --------------------------------------------------------------------------------- */
 
 /* The clusters of `word` that [offset, end) touches. */
-static uint64_t touched(uint64_t word, uint64_t offset, uint64_t end)
+uint64_t cluster_mask(uint64_t word, uint64_t offset, uint64_t end)
 {
     uint64_t start = word * WORD_SIZE, mask = UINT64_MAX;
     if (offset > start)
@@ -388,12 +383,12 @@ static int write_locked(const struct stack *stack, struct cluster_locks *locks, 
     int error = blame(culprit, top, map_reserve(top->map, first, count));
     if (error)
         return error;
-    struct cluster_lock mine = {.word = word, .clusters = touched(word, offset, end)};
-    lock_clusters(locks, &mine);
+    struct cluster_lock mine = {.word = word, .clusters = cluster_mask(word, offset, end)};
+    cluster_lock_take(locks, &mine);
     *done = !(map_word(top->map, word) & mine.clusters);
     if (*done && (error = write_absent(stack, buf, offset, end, culprit)) == 0)
         map_set(top->map, first, count);
-    unlock_clusters(locks, &mine);
+    cluster_lock_give(locks, &mine);
     return error;
 }
 
@@ -425,9 +420,9 @@ static int put_locked(struct layer *top, struct cluster_locks *locks, const char
                       uint64_t offset, uint64_t end)
 {
     struct cluster_lock mine = {.word = offset / WORD_SIZE,
-                                .clusters = touched(offset / WORD_SIZE, offset, end)};
+                                .clusters = cluster_mask(offset / WORD_SIZE, offset, end)};
     int error = 0;
-    lock_clusters(locks, &mine);
+    cluster_lock_take(locks, &mine);
     while (offset < end && !error) {
         uint64_t cluster = offset >> CLUSTER_SHIFT;
         uint64_t until = min(end, (cluster + 1) << CLUSTER_SHIFT);
@@ -441,7 +436,7 @@ static int put_locked(struct layer *top, struct cluster_locks *locks, const char
         buf = buf ? buf + (until - offset) : NULL;
         offset = until;
     }
-    unlock_clusters(locks, &mine);
+    cluster_lock_give(locks, &mine);
     return error;
 }
 
@@ -491,7 +486,7 @@ int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, ui
     struct cluster_lock mine = {.word = word, .clusters = UINT64_MAX};
     char *buf = malloc(WORD_SIZE);
     int error = buf ? 0 : ENOMEM;
-    lock_clusters(locks, &mine);
+    cluster_lock_take(locks, &mine);
     uint64_t held = map_word(top->map, word);
     while (held && !error) {
         uint64_t run = first_run(held);
@@ -502,7 +497,7 @@ int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, ui
             map_clear(top->map, first, count);
         held &= ~run;
     }
-    unlock_clusters(locks, &mine);
+    cluster_lock_give(locks, &mine);
     free(buf);
     return error;
 }
@@ -546,15 +541,15 @@ static int zero_clusters(const struct stack *stack, struct cluster_locks *locks,
     int error = map_reserve(top->map, cluster, count);
     for (uint64_t word = first; !error && word <= last; word++) {
         mine[word - first] =
-            (struct cluster_lock){.word = word, .clusters = touched(word, offset, end)};
-        lock_clusters(locks, &mine[word - first]);
+            (struct cluster_lock){.word = word, .clusters = cluster_mask(word, offset, end)};
+        cluster_lock_take(locks, &mine[word - first]);
     }
     if (!error) {
         error = layer_zero(top, end - offset, offset);
         if (!error)
             map_set(top->map, cluster, count);
         for (uint64_t word = first; word <= last; word++)
-            unlock_clusters(locks, &mine[word - first]);
+            cluster_lock_give(locks, &mine[word - first]);
     }
     free(mine);
     return error;

@@ -31,6 +31,15 @@ struct cluster_locks {
     } stripes[CLUSTER_STRIPES];
 };
 
+/* Taking clusters of one word, for who orders writes of his own; `lock` stays where it is. */
+struct cluster_lock {
+    uint64_t word, clusters;
+    struct cluster_lock *next;
+};
+uint64_t cluster_mask(uint64_t word, uint64_t offset, uint64_t end); /* of the word, what is touched */
+void cluster_lock_take(struct cluster_locks *locks, struct cluster_lock *lock);
+void cluster_lock_give(struct cluster_locks *locks, struct cluster_lock *lock);
+
 void cluster_locks_init(struct cluster_locks *locks);
 void cluster_locks_finish(struct cluster_locks *locks);
 

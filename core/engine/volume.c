@@ -573,7 +573,7 @@ void volume_remove(struct volume *volume)
 int volume_check_deletable(const struct volume *volume)
 {
     int code = pool_check_writable(volume->pool);
-    if (code == LSM_ERR_OK && volume->handles) {
+    if (code == LSM_ERR_OK && volume->handles > volume->attached) {
         code = error_set(LSM_ERR_IS_MASKED, volume->id, "the volume «%s» is in use", volume->name);
         error_hint("close its handles first");
     }

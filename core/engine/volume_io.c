@@ -8,6 +8,7 @@
 
 #include "volume_io.h"
 #include "root.h"
+#include "sync.h"
 #include "../util/error.h"
 
 struct volume_io {
@@ -147,6 +148,26 @@ int volume_io_pread(struct volume_io *io, void *buf, uint64_t count, uint64_t of
     return code;
 }
 
+static int flush_both(struct volume *volume)
+{
+    int code = layer_flush(volume->stack->layers[0]);
+    if (code == LSM_ERR_OK && volume->sync)
+        sync_flush(volume->sync);
+    return code;
+}
+
+/* Out of the gate; and where a mirror's target failed, that is dealt with before the caller hears
+ * of his write. */
+static int leave(struct volume_io *io, unsigned slot, int code)
+{
+    const struct sync *sync = io->volume->sync;
+    bool failed = sync && atomic_load(&sync->failed);
+    gate_leave(&io->volume->gate, slot);
+    if (!failed || code != LSM_ERR_OK)
+        return code;
+    return io->root->guests->target_failed(io->root, io->volume);
+}
+
 int volume_io_pwrite(struct volume_io *io, const void *buf, uint64_t count, uint64_t offset,
                      lsm_flag flags)
 {
@@ -154,14 +175,15 @@ int volume_io_pwrite(struct volume_io *io, const void *buf, uint64_t count, uint
     int code = may_write(io);
     if (code != LSM_ERR_OK)
         return code;
-    unsigned slot = gate_enter(&io->volume->gate);
-    int error =
-        stack_write(io->volume->stack, &io->volume->locks, buf, count, offset, &culprit);
+    struct volume *volume = io->volume;
+    unsigned slot = gate_enter(&volume->gate);
+    struct sync *sync = volume->sync;
+    int error = sync ? sync_write(sync, buf, count, offset, &culprit)
+                     : stack_write(volume->stack, &volume->locks, buf, count, offset, &culprit);
     code = report(io, error, culprit, "write", offset);
     if (code == LSM_ERR_OK && (flags & LSM_VOLUME_IO_FUA))
-        code = layer_flush(io->volume->stack->layers[0]);
-    gate_leave(&io->volume->gate, slot);
-    return code;
+        code = flush_both(volume);
+    return leave(io, slot, code);
 }
 
 int volume_io_zero(struct volume_io *io, uint64_t count, uint64_t offset)
@@ -170,11 +192,13 @@ int volume_io_zero(struct volume_io *io, uint64_t count, uint64_t offset)
     int code = may_write(io);
     if (code != LSM_ERR_OK || !count)
         return code;
-    unsigned slot = gate_enter(&io->volume->gate);
-    int error = stack_zero(io->volume->stack, &io->volume->locks, count, offset, &culprit);
+    struct volume *volume = io->volume;
+    unsigned slot = gate_enter(&volume->gate);
+    struct sync *sync = volume->sync;
+    int error = sync ? sync_zero(sync, count, offset, &culprit)
+                     : stack_zero(volume->stack, &volume->locks, count, offset, &culprit);
     code = report(io, error, culprit, "zero a part of", offset);
-    gate_leave(&io->volume->gate, slot);
-    return code;
+    return leave(io, slot, code);
 }
 
 int volume_io_flush(struct volume_io *io)
@@ -182,9 +206,7 @@ int volume_io_flush(struct volume_io *io)
     if (io->read_only)
         return LSM_ERR_OK;
     unsigned slot = gate_enter(&io->volume->gate);
-    int code = layer_flush(io->volume->stack->layers[0]);
-    gate_leave(&io->volume->gate, slot);
-    return code;
+    return leave(io, slot, flush_both(io->volume));
 }
 
 struct extents {

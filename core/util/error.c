@@ -260,6 +260,11 @@ lsm_error_number error_pending(void)
     return mine.pending ? mine.pending->code : LSM_ERR_OK;
 }
 
+int error_pending_errno(void)
+{
+    return mine.pending ? mine.pending->sys_errno : 0;
+}
+
 const char *error_pending_message(void)
 {
     return mine.pending && mine.pending->message ? mine.pending->message : "";

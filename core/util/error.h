@@ -50,6 +50,7 @@ void error_retryable(void);
 
 /* The pending error's code, or LSM_ERR_OK. */
 lsm_error_number error_pending(void);
+int error_pending_errno(void); /* 0: none */
 const char *error_pending_message(void); /* lives until the next error_set; "" without one */
 
 /* Take the pending error (NULL: none; the caller owns it), drop it, or put one back (the thread

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A synchronous mirror's life beside its write path (sync.c): attached to its source, taken off it
+ * when the target fails or a pause is asked for, and made equal again after a crash.
+ *
+ * Taken off, the source is frozen: that instant is the common one, but for the regions whose intent
+ * bit is set, and both together are what a resync ships. `intent` keeps those bits meanwhile.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "freeze.h"
+#include "mirror.h"
+#include "mover.h"
+#include "sync.h"
+#include "vfs.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "../util/error.h"
+
+#define PIECE (1u << 20)
+
+static char *log_path(const struct mirror *m)
+{
+    char *path;
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    if (!pool || asprintf(&path, "%s/%s.intent", pool->home.directory, m->id) < 0) {
+        error_no_memory();
+        return NULL;
+    }
+    return path;
+}
+
+int sync_log_make(const struct mirror *m)
+{
+    autofree char *path = log_path(m);
+    return path ? sync_log_create(path, m->id) : LSM_ERR_NO_MEMORY;
+}
+
+void sync_log_remove(const struct mirror *m)
+{
+    autofree char *path = mirror_pool(m, SIDE_SOURCE) ? log_path(m) : NULL;
+    if (path)
+        vfs_unlink(path);
+    error_clear();
+}
+
+bool sync_has_intent(const struct mirror *m)
+{
+    return m->intent && map_held(m->intent) > 0;
+}
+
+/* --- attaching ------------------------------------------------------------------------------- */
+
+int sync_attach(struct mirror *m, struct layer *hidden_top)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE), *target = mirror_volume(m, SIDE_TARGET);
+    autofree char *path = log_path(m);
+    if (!path)
+        return LSM_ERR_NO_MEMORY;
+    int code = m->intent ? LSM_ERR_OK : sync_log_create(path, m->id);
+    if (code == LSM_ERR_OK)
+        code = volume_open_stack(target);
+    if (code != LSM_ERR_OK)
+        return code;
+    struct sync *sync = sync_create(source, target, m->id, path, m->intent);
+    if (!sync)
+        code = LSM_ERR_NO_MEMORY;
+    if (code == LSM_ERR_OK && hidden_top && !(sync->hidden = stack_open(hidden_top, source->size)))
+        code = error_pending();
+    if (code != LSM_ERR_OK) {
+        if (sync)
+            sync->intent = m->intent ? NULL : sync->intent;
+        sync_destroy(sync);
+        volume_close_stack(target);
+        return code;
+    }
+    m->intent = NULL; /* the write path's now */
+    sync->filling = hidden_top || m->state == LSM_REPLICATION_STATE_INITIALIZING;
+    target->attached++;
+    m->sync = source->sync = sync;
+    return code;
+}
+
+/* Behind the source's closed gate, or where it has no handles. */
+void sync_detach(struct mirror *m)
+{
+    struct sync *sync = m->sync;
+    if (!sync)
+        return;
+    struct _lsm_error *why = error_take();
+    struct volume *target = sync->target;
+    sync->source->sync = NULL;
+    m->sync = NULL;
+    map_destroy(m->intent);
+    m->intent = sync->intent;
+    sync->intent = NULL;
+    stack_close(sync->hidden);
+    target->attached--;
+    volume_close_stack(target);
+    sync_destroy(sync);
+    error_clear();
+    error_restore(why);
+}
+
+void sync_detach_gated(struct mirror *m)
+{
+    struct volume *source = m->sync ? m->sync->source : NULL;
+    if (!source)
+        return;
+    gate_close(&source->gate);
+    sync_detach(m);
+    gate_open(&source->gate);
+}
+
+/* --- taking off ------------------------------------------------------------------------------ */
+
+static int record_parting(struct mirror *next, struct freeze *freeze)
+{
+    struct pool *pool = freeze->volume->pool;
+    int code = catalog_begin(pool->catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = freeze_record(freeze);
+    if (code == LSM_ERR_OK)
+        code = catalog_hold_add(pool->catalog, next->id, pool->id, freeze->instant->row);
+    if (code == LSM_ERR_OK)
+        code = mirror_put(next, SIDE_SOURCE);
+    return catalog_end(pool->catalog, code);
+}
+
+/* Where the target has all writes and they are flushed, the sides differ nowhere. */
+static void forget_intent(struct mirror *m)
+{
+    struct sync *sync = m->sync;
+    if (!sync || sync->filling)
+        return;
+    sync_flush(sync);
+    if (!atomic_load(&sync->failed))
+        sync_log_clear(sync);
+}
+
+/* The source is frozen, and from here on writes go to it alone. The source decides about this, so
+ * its half is the commit point; the target hears of it when it can. */
+int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    struct mirror next = *m;
+    struct freeze freeze;
+    struct hold *hold = NULL;
+    m->pins++;
+    int code = volume_flush_ahead(source);
+    if (code == LSM_ERR_OK && m->sync && volume_flush_ahead(m->sync->target) != LSM_ERR_OK)
+        error_clear(); /* then the parting finds that the target failed */
+    m->pins--;
+    if (code == LSM_ERR_OK && mirror_find(source->pool->root, next.id) != m)
+        return LSM_ERR_OK; /* the relation ended meanwhile */
+    if (code == LSM_ERR_OK)
+        code = pool_hold_alloc(m->id, source->pool, &hold);
+    if (code == LSM_ERR_OK)
+        code = freeze_prepare_still(&freeze, source);
+    if (code != LSM_ERR_OK) {
+        free(hold);
+        return code;
+    }
+    next = *m;
+    next.state = state;
+    next.epoch++;
+    next.error = error;
+    next.message = (char *)message;
+    memcpy(next.generation, freeze.new_top ? freeze.generation : freeze.instant->generation,
+           ID_SIZE);
+    code = record_parting(&next, &freeze);
+    if (code != LSM_ERR_OK) {
+        freeze_undo(&freeze);
+        free(hold);
+        return code;
+    }
+    forget_intent(m);
+    sync_detach(m);
+    freeze_done(&freeze);
+    pool_hold_enter(source->pool, hold, freeze.instant);
+    m->epoch = next.epoch;
+    memcpy(m->generation, next.generation, ID_SIZE);
+    mirror_error_set(m, error, message);
+    m->due_ns = clock_monotonic_ns() + 2000000000ull; /* when to try again */
+    mirror_state_show(m, state);
+    mirrors_mark(m->root);
+    mirror_tell_target(m);
+    return code;
+}
+
+/* A resync or a first fill that can go no further: the source stays as it is. */
+static void stop_filling(struct mirror *m)
+{
+    int error = atomic_load(&m->sync->failed);
+    sync_detach_gated(m);
+    mirror_error_set(m, LSM_ERR_IO, strerror(error)); /* the job finds no write path, and ends */
+}
+
+int mirror_target_failed(struct root *root, struct volume *source)
+{
+    LOCKED(&root->lock);
+    struct mirror *m = root->mirrors;
+    while (m && !(m->sync && m->sync->source == source))
+        m = m->next;
+    if (!m || !atomic_load(&m->sync->failed))
+        return LSM_ERR_OK; /* another writer's thread was here before */
+    bool tell = m->on_error == LSM_TARGET_ERROR_FAIL;
+    char id[ID_SIZE], why[160];
+    int error = atomic_load(&m->sync->failed), code = LSM_ERR_OK;
+    memcpy(id, m->id, ID_SIZE);
+    snprintf(why, sizeof why, "the target failed: %s", strerror(error));
+    if (m->sync->filling)
+        stop_filling(m);
+    else
+        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, LSM_ERR_IO, why);
+    if (code == LSM_ERR_OK && tell)
+        code = error_set_errno(LSM_ERR_IO, error, id,
+                               "the write is on the source, but not on the target of the"
+                               " replication %s", id);
+    return code;
+}
+
+/* --- after a crash --------------------------------------------------------------------------- */
+
+static int equalize_range(struct volume *source, struct volume *target, char *a, char *b,
+                          uint64_t start, uint64_t end, bool compare)
+{
+    int error = stack_read(source->stack, a, end - start, start, NULL);
+    if (!error && compare)
+        error = stack_read(target->stack, b, end - start, start, NULL);
+    for (uint64_t at = 0; !error && at < end - start; at += CLUSTER_SIZE)
+        if (!compare || memcmp(a + at, b + at, CLUSTER_SIZE) != 0)
+            error = stack_write(target->stack, &target->locks, a + at, CLUSTER_SIZE, start + at,
+                                NULL);
+    return error;
+}
+
+/* Where a write may have reached one side alone, the target gets what the source has. While the
+ * target was being filled that is what was written since: the layers above the job's instant. */
+static int equalize_region(struct volume *source, struct volume *target, uint64_t region, char *buf,
+                           uint32_t depth, bool filling)
+{
+    uint64_t at = region << REGION_SHIFT, end = at + REGION_SIZE;
+    if (end > source->size)
+        end = source->size;
+    while (at < end) {
+        uint64_t start = at, stop = at + PIECE < end ? at + PIECE : end;
+        if (filling)
+            mover_next_delta(source->stack, depth, NULL, at, stop, &start, &stop);
+        if (start >= end)
+            return 0;
+        int error = start < stop ? equalize_range(source, target, buf, buf + PIECE, start, stop,
+                                                  !filling)
+                                 : 0;
+        if (error)
+            return error;
+        at = stop;
+    }
+    return 0;
+}
+
+static uint32_t depth_above(const struct volume *source, const struct layer *instant)
+{
+    uint32_t depth = 0;
+    while (depth < source->stack->depth && source->stack->layers[depth] != instant)
+        depth++;
+    return depth;
+}
+
+static int equalize(struct mirror *m, struct volume *source, struct volume *target)
+{
+    bool filling = m->state == LSM_REPLICATION_STATE_INITIALIZING;
+    struct hold *hold = pool_hold(source->pool, m->job, true);
+    autofree char *buf = malloc(2 * PIECE);
+    if (!buf || (filling && !hold))
+        return buf ? LSM_ERR_OK : error_no_memory();
+    uint32_t depth = filling ? depth_above(source, hold->layer) : 0;
+    uint64_t regions = (source->size + REGION_SIZE - 1) >> REGION_SHIFT;
+    int error = 0;
+    for (uint64_t r = 0; r < regions && !error; r++)
+        if (map_word(m->intent, r / 64) >> (r % 64) & 1)
+            error = equalize_region(source, target, r, buf, depth, filling);
+    return error ? layer_error(target->top, error, "make equal", ERROR_NO_OFFSET)
+                 : layer_flush(target->top);
+}
+
+/* The owner before us may have died between the two sides of a write. */
+static int reattach(struct mirror *m)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE), *target = mirror_volume(m, SIDE_TARGET);
+    if (!target)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool is not here");
+    int code = volume_open_stack(source);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = volume_open_stack(target);
+    if (code == LSM_ERR_OK) {
+        code = m->intent ? equalize(m, source, target) : LSM_ERR_OK;
+        volume_close_stack(target);
+    }
+    volume_close_stack(source);
+    return code == LSM_ERR_OK ? sync_attach(m, NULL) : code;
+}
+
+int sync_load(struct mirror *m)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    autofree char *path = source ? log_path(m) : NULL;
+    if (!source)
+        return LSM_ERR_OK;
+    int code = path ? sync_log_load(path, m->id, source->size, &m->intent) : LSM_ERR_NO_MEMORY;
+    if (code != LSM_ERR_OK)
+        return code;
+    bool attached = m->state == LSM_REPLICATION_STATE_IN_SYNC ||
+                    (m->state == LSM_REPLICATION_STATE_INITIALIZING && m->job[0]);
+    if (!attached || source->pool->read_only)
+        return LSM_ERR_OK;
+    if (reattach(m) == LSM_ERR_OK || m->state == LSM_REPLICATION_STATE_INITIALIZING)
+        return LSM_ERR_OK; /* a first fill without its write path ends by itself */
+    autofree char *why = strdup(error_pending_message());
+    return sync_part(m, LSM_REPLICATION_STATE_DEGRADED, error_pending(), why);
+}
+
+/* --- joining and exchanging ------------------------------------------------------------------ */
+
+int sync_log_rewrite(struct mirror *m)
+{
+    autofree char *path = log_path(m);
+    int code = path ? sync_log_create(path, m->id) : LSM_ERR_NO_MEMORY;
+    struct map *intent = code == LSM_ERR_OK && m->intent ? map_copy(m->intent) : NULL;
+    if (code != LSM_ERR_OK || !m->intent)
+        return code;
+    if (!intent)
+        return error_no_memory();
+    code = sync_log_store(path, intent); /* a copy's bits all count as new */
+    map_destroy(m->intent);
+    m->intent = intent;
+    return code;
+}
+
+int sync_rejoin(struct mirror *m)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    if (!source || !mirror_volume(m, SIDE_TARGET))
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->id, "a pool of the replication %s is not here",
+                         m->id);
+    gate_close(&source->gate);
+    int code = ship_is_pending(m) ? error_set(LSM_ERR_BUSY, m->id, "a write came in between")
+                                  : sync_attach(m, NULL);
+    gate_open(&source->gate);
+    if (code == LSM_ERR_OK)
+        code = mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
+    if (code != LSM_ERR_OK) {
+        struct _lsm_error *why = error_take();
+        sync_detach_gated(m);
+        error_restore(why);
+        return code;
+    }
+    if (pool_hold_release(source->pool, m->id) != LSM_ERR_OK)
+        error_clear(); /* the next open does it */
+    return code;
+}
+
+/* A forced promote names the target's instant as the source's: the two are the same, but for what
+ * the intent log says. */
+int sync_freeze_target(struct mirror *m)
+{
+    struct volume *target = mirror_volume(m, SIDE_TARGET);
+    struct freeze freeze;
+    int code = freeze_prepare_still(&freeze, target);
+    if (code != LSM_ERR_OK)
+        return code;
+    memcpy(freeze.generation, m->generation, ID_SIZE);
+    struct catalog *catalog = target->pool->catalog;
+    code = catalog_begin(catalog);
+    if (code == LSM_ERR_OK) {
+        code = freeze_record(&freeze);
+        if (code == LSM_ERR_OK)
+            code = catalog_layer_freeze(catalog, freeze.instant->row, m->generation);
+        code = catalog_end(catalog, code);
+    }
+    if (code != LSM_ERR_OK) {
+        freeze_undo(&freeze);
+        return code;
+    }
+    memcpy(freeze.instant->generation, m->generation, ID_SIZE);
+    freeze_done(&freeze);
+    return code;
+}
+
+static int record_exchange(struct mirror *next)
+{
+    struct pool *source = mirror_pool(next, SIDE_SOURCE), *target = mirror_pool(next, SIDE_TARGET);
+    int code = catalog_begin(source->catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_replication_remove(source->catalog, next->id, SIDE_TARGET);
+    if (code == LSM_ERR_OK)
+        code = mirror_put(next, SIDE_SOURCE);
+    if (code == LSM_ERR_OK && source == target)
+        code = mirror_put(next, SIDE_TARGET);
+    code = catalog_end(source->catalog, code);
+    if (code != LSM_ERR_OK || source == target)
+        return code;
+    if (catalog_begin(target->catalog) == LSM_ERR_OK) { /* the first half's epoch says it anyway */
+        int second = catalog_replication_remove(target->catalog, next->id, SIDE_SOURCE);
+        if (second == LSM_ERR_OK)
+            second = mirror_put(next, SIDE_TARGET);
+        catalog_end(target->catalog, second);
+    }
+    error_clear();
+    return code;
+}
+
+int sync_exchange(struct mirror *m)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    struct mirror next = *m;
+    int code = layer_flush(source->top);
+    if (code == LSM_ERR_OK)
+        code = layer_flush(m->sync->target->top);
+    if (code != LSM_ERR_OK)
+        return code;
+    sync_detach_gated(m);
+    map_destroy(m->intent); /* nobody writes, and both are flushed: they are equal */
+    m->intent = NULL;
+    sync_log_remove(m);
+    next = *m;
+    split_turn(&next);
+    next.epoch++;
+    code = record_exchange(&next);
+    if (code == LSM_ERR_OK) {
+        split_turn(m);
+        m->epoch = next.epoch;
+        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, m->state, m->state);
+    }
+    mirrors_mark(m->root);
+    struct _lsm_error *why = error_take();
+    if (sync_attach(m, NULL) != LSM_ERR_OK)
+        sync_part(m, LSM_REPLICATION_STATE_DEGRADED, error_pending(), error_pending_message());
+    error_clear();
+    error_restore(why);
+    return code;
+}
+
+int sync_grow(struct mirror *m, uint64_t size)
+{
+    struct sync *sync = m->sync;
+    if (!sync)
+        return LSM_ERR_OK;
+    if (sync->filling) {
+        error_set(LSM_ERR_BUSY, m->id, "the target of the replication %s is being filled", m->id);
+        error_hint("wait until it is in sync");
+        error_retryable();
+        return LSM_ERR_BUSY;
+    }
+    uint64_t regions = (size + REGION_SIZE - 1) >> REGION_SHIFT;
+    gate_close(&sync->source->gate);
+    bool grown = map_resize(sync->intent, regions) == 0 && map_resize(sync->recent, regions) == 0;
+    gate_open(&sync->source->gate);
+    return grown ? LSM_ERR_OK : error_no_memory();
+}
+
+/* --- sweeping -------------------------------------------------------------------------------- */
+
+/* Clears the bits of regions that have cooled down. The lock is let go for the flushes. */
+void sync_sweep(struct mirror *m)
+{
+    struct sync *sync = m->sync;
+    if (!sync || sync->filling || map_held(sync->intent) == 0 || atomic_load(&sync->failed))
+        return;
+    struct volume *source = sync->source;
+    sync_sweep_begin(sync);
+    m->pins++;
+    int code = volume_flush_ahead(source);
+    if (code == LSM_ERR_OK)
+        code = volume_flush_ahead(sync->target);
+    m->pins--;
+    if (code == LSM_ERR_OK && m->sync == sync && !atomic_load(&sync->failed))
+        sync_sweep_end(sync);
+    error_clear();
+}
