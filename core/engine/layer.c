@@ -538,9 +538,23 @@ int layer_resize(struct layer *layer, uint64_t size)
     return error ? layer_error(layer, error, "resize", ERROR_NO_OFFSET) : LSM_ERR_OK;
 }
 
+/* What is cut is first unsaid, durably: a crash must not leave a file that is shorter than what its
+ * map holds. */
+static int cut_map(struct layer *layer, uint64_t clusters)
+{
+    if (!layer->map || map_bound(layer->map) <= clusters)
+        return LSM_ERR_OK;
+    if (map_resize(layer->map, clusters) != 0)
+        return error_no_memory();
+    return layer_flush(layer);
+}
+
 int layer_cut(struct layer *layer, uint64_t limit, uint64_t size)
 {
     uint64_t length = 0, clusters = size >> CLUSTER_SHIFT;
+    int code = cut_map(layer, limit >> CLUSTER_SHIFT);
+    if (code != LSM_ERR_OK)
+        return code;
     int fd, error = use(layer, &fd);
     if (error)
         return layer_error(layer, error, "open", ERROR_NO_OFFSET);
