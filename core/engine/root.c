@@ -556,11 +556,12 @@ void root_release(struct root *root)
 /* --- pools ----------------------------------------------------------------------------------- */
 
 /* A pool elsewhere is made there first and linked last, so that a crash leaves no broken link. */
-static int place_pool(struct root *root, const char *path, const char *directory, bool *made)
+static int place_pool(struct root *root, const char *path, const char *directory, bool begun,
+                      bool *made)
 {
     const char *where = directory ? directory : path;
     *made = vfs->mkdir(where, 0700) == 0;
-    if (!*made && (errno != EEXIST || !directory))
+    if (!*made && (errno != EEXIST || (!directory && !begun)))
         return error_set_errno(errno == ENOSPC   ? LSM_ERR_NOT_ENOUGH_SPACE
                                : errno == EEXIST ? LSM_ERR_NAME_CONFLICT
                                : errno == EROFS  ? LSM_ERR_READ_ONLY
@@ -606,14 +607,15 @@ int root_pool_create(struct root *root, const char *name, const char *directory,
     if (root->read_only)
         return error_set(LSM_ERR_READ_ONLY, root->path, "the root %s lies on a read-only file"
                          " system", root->path);
-    if (pool_by_name(root, name) || is_own(name) || exists(root->path, name, NULL))
+    bool begun = !directory && is_unborn_pool(root->path, name); /* and cut off: it is gone on with */
+    if (pool_by_name(root, name) || is_own(name) || (exists(root->path, name, NULL) && !begun))
         return error_set(LSM_ERR_NAME_CONFLICT, name, "the name «%s» is taken in the root %s", name,
                          root->path);
     autofree char *path = NULL;
     if (asprintf(&path, "%s/%s", root->path, name) < 0)
         return error_no_memory();
     bool made = false;
-    int code = place_pool(root, path, directory, &made);
+    int code = place_pool(root, path, directory, begun, &made);
     bool placed = code == LSM_ERR_OK;
     if (code == LSM_ERR_OK)
         code = make_pool(root, name, limit, pool);
