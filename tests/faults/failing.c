@@ -18,7 +18,7 @@
 #define SHOWN 5     /* calls of one kind on one file that are counted, */
 #define SHOWN_OF 50 /* and then one of so many */
 
-const char *const fault_names[FAULTS] = {"EIO", "ENOSPC", "short count", "torn write"};
+const char *const fault_names[FAULTS] = {"EIO", "ENOSPC", "short count", "torn write", "death"};
 
 static struct {
     pthread_mutex_t lock;
@@ -40,14 +40,10 @@ static bool can_happen(const char *member, enum needs needs)
 {
     bool reads = strcmp(member, "pread") == 0, writes = strcmp(member, "pwrite") == 0;
     switch (state.fault) {
-    case FAULT_ENOSPC:
-        return needs == NEEDS_BLOCKS;
-    case FAULT_SHORT:
-        return reads || writes;
-    case FAULT_TORN:
-        return writes;
-    default:
-        return true;
+    case FAULT_ENOSPC: return needs == NEEDS_BLOCKS;
+    case FAULT_SHORT: return reads || writes;
+    case FAULT_TORN: return writes;
+    default: return true;
     }
 }
 
@@ -82,6 +78,8 @@ static bool decide(const char *member, const char *path, enum needs needs)
     long at = ++state.counted;
     if (state.lasting ? at < state.n : at != state.n)
         return false;
+    if (state.fault == FAULT_DEATH)
+        _exit(FAILING_DEATH);
     if (!state.reached)
         memcpy(state.what, what, sizeof what);
     state.reached = true;

@@ -16,8 +16,11 @@ enum fault {
     FAULT_ENOSPC, /* calls that may need blocks */
     FAULT_SHORT,  /* reads and writes: half of it is done, and the call says so */
     FAULT_TORN,   /* writes: some sectors are written, and the call says EIO */
+    FAULT_DEATH,  /* any call: the process is gone instead, with the exit code FAILING_DEATH */
     FAULTS
 };
+
+#define FAILING_DEATH 42
 
 extern const char *const fault_names[FAULTS];
 
@@ -30,8 +33,8 @@ void failing_arm(enum fault fault, long n, bool lasting);
 void failing_arm_at(enum fault fault, const char *member, const char *suffix, long n, bool lasting);
 void failing_disarm(void);
 
-bool failing_reached(void);       /* since it was armed */
-const char *failing_what(void);   /* "pwrite of …/pool.db-wal" */
-long failing_counted(void);       /* calls counted since it was armed */
+bool failing_reached(void);     /* since it was armed */
+const char *failing_what(void); /* "pwrite of …/pool.db-wal" */
+long failing_counted(void);     /* calls counted since it was armed */
 
 #endif

@@ -15,11 +15,12 @@
 static struct {
     _Atomic uint32_t count;
     struct entry entries[JOURNAL_MAX];
-} *journal;
+} * journal;
 
 void journal_begin(void)
 {
-    journal = mmap(NULL, sizeof *journal, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    journal =
+        mmap(NULL, sizeof *journal, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MUST(journal != MAP_FAILED);
 }
 
@@ -52,8 +53,8 @@ uint64_t kill_seed(void)
     const char *given = getenv("REPLICANT_TEST_SEED");
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return given ? strtoull(given, NULL, 10) : ((uint64_t)t.tv_sec * 1000003u + (uint64_t)t.tv_nsec)
-                                                   % 1000000000u;
+    return given ? strtoull(given, NULL, 10)
+                 : ((uint64_t)t.tv_sec * 1000003u + (uint64_t)t.tv_nsec) % 1000000000u;
 }
 
 unsigned kill_count(unsigned otherwise)

@@ -39,8 +39,8 @@ unsigned kill_count(unsigned otherwise);
 void random_seed(uint64_t seed);
 uint32_t random_below(uint32_t n);
 
-/* Runs `work` as a process of its own, kills it after about `us` microseconds (or sees it end, which
- * is a failure unless it exits with 0), and returns whether it was killed. */
+/* Runs `work` as a process of its own, kills it after about `us` microseconds (or sees it end,
+ * which is a failure unless it exits with 0), and returns whether it was killed. */
 bool kill_after(void (*work)(void), uint32_t us);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An owner that copies, within a pool and to another one, and goes on writing to the source, is
- * killed at a random moment; the next one opens the root. A copy that was acknowledged is there as a
- * job, which goes on (its progress never goes back) and ends DONE; one that was not acknowledged is
- * either the same or never began. Each copy is the instant of its call, byte for byte, and the source
- * is what it was.
+ * killed at a random moment; the next one opens the root. A copy that was acknowledged is there as
+ * a job, which goes on (its progress never goes back) and ends DONE; one that was not acknowledged
+ * is either the same or never began. Each copy is the instant of its call, byte for byte, and the
+ * source is what it was.
  *
  * The source is modelled by a version for each block of 64 KiB; 0 is a hole.
  */
@@ -88,9 +88,7 @@ static void apply(const struct entry *e)
         return;
     }
     switch ((enum op)e->op) {
-    case WRITE:
-        now[e->first] = e->stamp;
-        break;
+    case WRITE: now[e->first] = e->stamp; break;
     case FLUSH:
         memcpy(durable, now, sizeof now);
         pending_count = 0;
@@ -204,8 +202,8 @@ static void note_progress(void)
         if (!copies[i].number)
             continue;
         MUST(lsm_job_get(world.conn, copies[i].job, &job, 0) == OK);
-        struct entry e = {.op = PROGRESS, .volume = copies[i].number,
-                          .bytes = lsm_job_bytes_done_get(job)};
+        struct entry e = {
+            .op = PROGRESS, .volume = copies[i].number, .bytes = lsm_job_bytes_done_get(job)};
         MUST(e.bytes >= copies[i].done && e.bytes <= lsm_job_bytes_total_get(job));
         MUST(lsm_job_state_get(job) != LSM_JOB_STATE_FAILED);
         lsm_job_record_free(job);
@@ -340,8 +338,8 @@ static void finish_copy(struct copy *c)
     MUST(lsm_job_state_get(job) == LSM_JOB_STATE_DONE);
     MUST(lsm_job_bytes_done_get(job) == lsm_job_bytes_total_get(job));
     lsm_volume *volume = world_volume(name, pools[c->pool]);
-    MUST(volume != NULL && strcmp(lsm_volume_id_get(volume),
-                                  lsm_job_target_volume_id_get(job)) == 0);
+    MUST(volume != NULL &&
+         strcmp(lsm_volume_id_get(volume), lsm_job_target_volume_id_get(job)) == 0);
     MUST(lsm_volume_parent_id_get(volume) == NULL); /* nothing is shared */
     MUST(lsm_volume_io_open(world.conn, volume, &io, LSM_VOLUME_IO_READ_ONLY) == OK);
     check_volume(io, c->instant, false);
@@ -427,10 +425,11 @@ START_TEST(test_copy)
         look(finish);
     }
     look(true);
-    printf("%u kills; copies: %u begun, %u of them to another pool, %u unacknowledged and never"
-           " begun, %u done and equal (%llu MiB of data); jobs gone on with from a checkpoint: %u\n",
-           stats.kills, stats.begun, stats.across, stats.never, stats.done,
-           (unsigned long long)(stats.bytes >> 20), stats.resumed);
+    printf(
+        "%u kills; copies: %u begun, %u of them to another pool, %u unacknowledged and never"
+        " begun, %u done and equal (%llu MiB of data); jobs gone on with from a checkpoint: %u\n",
+        stats.kills, stats.begun, stats.across, stats.never, stats.done,
+        (unsigned long long)(stats.bytes >> 20), stats.resumed);
     MUST(stats.done >= stats.begun);
     world_remove_directory();
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An owner creates, writes, zeroes, flushes, clones, resizes and deletes at random, and is killed at
- * a random moment; the next one looks. A journal kept outside says what had been acknowledged.
+ * An owner creates, writes, zeroes, flushes, clones, resizes and deletes at random, and is killed
+ * at a random moment; the next one looks. A journal kept outside says what had been acknowledged.
  *
  * The model of a volume is a stamp for each sector of 512 bytes: *now*, what was last acknowledged;
  * *durable*, what it was at the last flush; and the writes begun since. After a kill each sector is
- * one of these, no volume that was acknowledged is missing, none that was deleted is there, and what
- * was under way either happened or did not.
+ * one of these, no volume that was acknowledged is missing, none that was deleted is there, and
+ * what was under way either happened or did not.
  */
 #include <check.h>
 #include <stdio.h>
@@ -23,7 +23,8 @@
 #define LOG_MAX 4096
 
 enum op { CREATE, WRITE, ZERO, FLUSH, CLONE, RESIZE, DELETE };
-static const char *const op_names[] = {"create", "write", "zero", "flush", "clone", "resize", "delete"};
+static const char *const op_names[] = {"create", "write",  "zero",  "flush",
+                                       "clone",  "resize", "delete"};
 static const char *const pools[] = {"default", "second"};
 
 struct volume {
@@ -94,17 +95,13 @@ static void apply(const struct entry *e)
     }
     op_counts[e->op]++;
     switch ((enum op)e->op) {
-    case CREATE:
-        add(e->volume, e->pool, e->count);
-        break;
+    case CREATE: add(e->volume, e->pool, e->count); break;
     case WRITE:
     case ZERO:
         for (uint32_t i = 0; i < e->count; i++)
             v->now[e->first + i] = e->stamp;
         break;
-    case FLUSH:
-        settle(v);
-        break;
+    case FLUSH: settle(v); break;
     case CLONE: {
         settle(v);
         struct volume *clone = add(e->other, v->pool, v->sectors);
@@ -112,12 +109,8 @@ static void apply(const struct entry *e)
         settle(clone);
         break;
     }
-    case RESIZE:
-        resize(v, e->count);
-        break;
-    case DELETE:
-        v->number = 0;
-        break;
+    case RESIZE: resize(v, e->count); break;
+    case DELETE: v->number = 0; break;
     }
 }
 
@@ -178,7 +171,9 @@ static unsigned live(void)
 static void do_create(void)
 {
     char name[32], *job = NULL;
-    struct entry e = {.op = CREATE, .volume = ++last_number, .pool = (uint8_t)random_below(2),
+    struct entry e = {.op = CREATE,
+                      .volume = ++last_number,
+                      .pool = (uint8_t)random_below(2),
                       .count = 8 * (1 + random_below(SECTORS_MAX / 8))};
     bool full = random_below(4) == 0;
     lsm_pool *pool = world_pool(pools[e.pool]);
@@ -252,8 +247,8 @@ static void do_writes(struct volume *v)
 
 static void do_resize(struct volume *v)
 {
-    struct entry e = {.op = RESIZE, .volume = v->number,
-                      .count = 8 * (1 + random_below(SECTORS_MAX / 8))};
+    struct entry e = {
+        .op = RESIZE, .volume = v->number, .count = 8 * (1 + random_below(SECTORS_MAX / 8))};
     lsm_volume *record = record_of(v->number, v->pool), *resized = NULL;
     char *job = NULL;
     if (e.count == v->sectors)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every failure once: for each operation the n-th system call fails, n = 1, 2, 3 … until the
- * operation comes to its end without reaching it. Twice each: *stays*, where the same process looks
- * around, tries again, closes and opens; and *dies*, where the owner dies right after the failure,
- * having first written and flushed to every volume there is, and the next one looks.
+ * operation comes to its end without reaching it. In three ways: *stays*, where the same process
+ * looks around, tries again, closes and opens; *dies*, where the owner dies right after the
+ * failure, having first written and flushed to every volume there is, and the next one looks; and
+ * *killed*, where there is no failure: the owner is gone at that call.
  *
  * After each: a clear error with the right code; all that was flushed is there; what failed did not
- * happen; done again it succeeds, byte for byte; no file is left that no row names.
+ * happen, what was cut off happened or did not; done again it succeeds, byte for byte; no file is
+ * left that no row names.
  *
- * REPLICANT_TEST_LONG: all of it; else the dying half and the rarer faults take every few n.
- * REPLICANT_TEST_FAULT="name fault n stays|dies": that one alone.
+ * REPLICANT_TEST_LONG: all of it; else every few n, other ones each time (REPLICANT_TEST_SEED).
+ * REPLICANT_TEST_FAULT="name fault n stays|dies|killed": that one alone.
  */
 #include <check.h>
 #include <errno.h>
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #include "failing.h"
+#include "kill.h"
 #include "world.h"
 
 #define OK LSM_ERR_OK
@@ -28,16 +31,18 @@
 
 struct scenario {
     const char *name;
-    bool empty;                  /* begins in an empty directory, not in a root with volumes */
-    bool connects;               /* act opens the root */
-    void (*prepare)(void);       /* on an open root, without failures; may be NULL */
+    bool empty;    /* begins in an empty directory, not in a root with volumes */
+    bool connects; /* act opens the root */
+    bool two_pools;
+    void (*prepare)(void); /* on an open root, without failures; may be NULL */
     int (*act)(struct outcome *outcome);
-    void (*expect)(void);        /* the model, now that it is done; may be NULL */
-    bool (*is_done)(void);       /* asked of an open root; NULL: leaves nothing to ask for */
-    void (*release)(void);       /* closes what prepare opened; may be NULL */
-    void (*afterwards)(void);    /* more that must then work; may be NULL */
-    void (*not_done)(void);      /* the model if the owner died before; NULL: it is done then */
-    const char *where;           /* files whose calls may fail; NULL: all */
+    void (*expect)(void);     /* the model, now that it is done; may be NULL */
+    bool (*is_done)(void);    /* asked of an open root; NULL: leaves nothing to ask for */
+    void (*release)(void);    /* closes what prepare opened; may be NULL */
+    void (*afterwards)(void); /* more that must then work; may be NULL */
+    void (*not_done)(void);   /* the model if the owner died before; NULL: it is done then */
+    const char *where;        /* files whose calls may fail; NULL: all */
+    long stride;              /* of one that takes long */
 };
 
 static char template[200];
@@ -91,23 +96,29 @@ static void write_some(const char *name, unsigned seed)
     MUST(lsm_volume_io_close(io, 0) == OK);
 }
 
-static void build_template(void)
+static void add_other_pool(void)
 {
     lsm_pool *other = NULL;
+    MUST(lsm_pool_create(world.conn, "other", NULL, 0, &other, 0) == OK);
+    lsm_pool_record_free(other);
+    make_volume("away", "other", 256 * KIB, LSM_VOLUME_PROVISION_THIN);
+    write_some("away", 4);
+}
+
+static void build_template(bool two_pools)
+{
     world_make_directory();
     snprintf(template, sizeof template, "%s", world.directory);
     failing_install();
     world_open();
-    MUST(lsm_pool_create(world.conn, "other", NULL, 0, &other, 0) == OK);
-    lsm_pool_record_free(other);
+    if (two_pools)
+        add_other_pool();
     make_volume("plain", "default", SIZE, LSM_VOLUME_PROVISION_THIN);
     make_volume("src", "default", SIZE, LSM_VOLUME_PROVISION_THIN);
     make_volume("full", "default", 128 * KIB, LSM_VOLUME_PROVISION_FULL);
-    make_volume("away", "other", 256 * KIB, LSM_VOLUME_PROVISION_THIN);
     write_some("plain", 1);
     write_some("src", 2);
     write_some("full", 3);
-    write_some("away", 4);
     MUST(clone_of("src", "child") == OK);
     model_copy("src", "child", "default");
     write_some("src", 5);
@@ -163,8 +174,8 @@ static int create(lsm_volume_provision_type provision, struct outcome *outcome)
     lsm_pool *pool = world_pool("default");
     lsm_volume *volume = NULL;
     char *job = NULL;
-    int code = lsm_volume_create(world.conn, pool, "new", 200 * KIB + 1, provision, &volume, &job,
-                                 0);
+    int code =
+        lsm_volume_create(world.conn, pool, "new", 200 * KIB + 1, provision, &volume, &job, 0);
     world_outcome(code, outcome);
     MUST((code == OK) == (volume != NULL) && !job);
     if (volume)
@@ -505,8 +516,8 @@ static int resize(const char *name, uint64_t size, struct outcome *outcome)
 {
     lsm_volume *volume = world_volume(name, content_get(name)->pool), *resized = NULL;
     char *job = NULL;
-    int code = world_outcome(lsm_volume_resize(world.conn, volume, size, &resized, &job, 0),
-                             outcome);
+    int code =
+        world_outcome(lsm_volume_resize(world.conn, volume, size, &resized, &job, 0), outcome);
     MUST((code == OK) == (resized != NULL) && !job);
     if (resized)
         lsm_volume_record_free(resized);
@@ -570,7 +581,7 @@ static void grow_child_back(void)
 
 /* --- delete, rename, tag, pools --- */
 
-static int delete(const char *name, struct outcome *outcome)
+static int delete (const char *name, struct outcome *outcome)
 {
     lsm_volume *volume = world_volume(name, content_get(name)->pool);
     char *job = NULL;
@@ -582,12 +593,12 @@ static int delete(const char *name, struct outcome *outcome)
 
 static int act_delete_base(struct outcome *outcome)
 {
-    return delete("plain", outcome);
+    return delete ("plain", outcome);
 }
 
 static int act_delete_clone(struct outcome *outcome)
 {
-    return delete("child", outcome);
+    return delete ("child", outcome);
 }
 
 static void expect_plain_gone(void)
@@ -673,52 +684,212 @@ static void use_third(void)
     write_some("guest", 10);
 }
 
+/* --- what goes on in the background ----------------------------------------------------------- */
+
+static uint32_t depth(const char *name)
+{
+    lsm_volume *volume = world_volume(name, content_get(name)->pool);
+    uint32_t layers = lsm_volume_depth_get(volume);
+    lsm_volume_record_free(volume);
+    return layers;
+}
+
+/* Until the volume has so few layers, or a failure keeps it from that. */
+static void await_depth(const char *name, uint32_t layers, unsigned ms)
+{
+    while (depth(name) > layers && ms-- > 0) {
+        if (failing_reached() && ms > 30)
+            ms = 30;
+        usleep(1000);
+    }
+}
+
+/* Two frozen layers of «child» that the clones alone keep from being merged; a part of the lower
+ * one is hidden, since the volume was shorter once. */
+static void stack_up_child(void)
+{
+    struct outcome outcome;
+    MUST(clone_of("child", "first") == OK);
+    model_copy("child", "first", "default");
+    MUST(resize("child", 300 * KIB, &outcome) == OK);
+    model_resize("child", 300 * KIB);
+    write_some("child", 21);
+    MUST(clone_of("child", "second") == OK);
+    write_some("child", 22);
+    lsm_volume *second = world_volume("second", "default");
+    char *job = NULL;
+    MUST(lsm_volume_delete(world.conn, second, &job, 0) == OK);
+    lsm_volume_record_free(second);
+}
+
+static int act_merge(struct outcome *outcome)
+{
+    int code = delete ("first", outcome);
+    if (code == OK)
+        await_depth("child", 3, 200);
+    return code;
+}
+
+static void expect_first_gone(void)
+{
+    content_get("first")->size = 0;
+}
+
+static bool is_first_gone(void)
+{
+    return !has("first", "default");
+}
+
+static void clone_plain(void)
+{
+    MUST(clone_of("plain", "first") == OK);
+    model_copy("plain", "first", "default");
+    write_some("plain", 23);
+}
+
+static int act_absorb(struct outcome *outcome)
+{
+    int code = delete ("first", outcome);
+    if (code == OK)
+        await_depth("plain", 1, 1500);
+    return code;
+}
+
+static int act_flatten(struct outcome *outcome)
+{
+    lsm_volume *source = world_volume("src", "default");
+    char *job = NULL;
+    int code = lsm_volume_child_dependency_delete(world.conn, source, &job, 0);
+    world_outcome(code, outcome);
+    lsm_volume_record_free(source);
+    if (code == LSM_ERR_JOB_STARTED)
+        code = world_outcome_of_job(job, outcome);
+    free(job);
+    return code;
+}
+
+static bool is_flattened(void)
+{
+    uint8_t yes = 0;
+    lsm_volume *source = world_volume("src", "default");
+    MUST(lsm_volume_child_dependency(world.conn, source, &yes, 0) == OK);
+    lsm_volume_record_free(source);
+    return !yes;
+}
+
 static const struct scenario scenarios[] = {
-    {.name = "open-fresh", .empty = true, .connects = true, .act = act_connect,
+    {.name = "open-fresh",
+     .empty = true,
+     .connects = true,
+     .act = act_connect,
      .afterwards = use_new_root},
-    {.name = "open-existing", .connects = true, .act = act_connect},
-    {.name = "create-thin", .act = act_create_thin, .expect = expect_new,
-     .is_done = is_new_there, .afterwards = use_new},
-    {.name = "create-full", .act = act_create_full, .expect = expect_new,
-     .is_done = is_new_there, .afterwards = use_new},
+    {.name = "open-existing", .connects = true, .two_pools = true, .act = act_connect},
+    {.name = "create-thin",
+     .act = act_create_thin,
+     .expect = expect_new,
+     .is_done = is_new_there,
+     .afterwards = use_new},
+    {.name = "create-full",
+     .act = act_create_full,
+     .expect = expect_new,
+     .is_done = is_new_there,
+     .afterwards = use_new},
     {.name = "write-base", .act = act_write_base},
     {.name = "write-clone", .act = act_write_clone},
     {.name = "write-full", .act = act_write_full},
-    {.name = "clone-base", .prepare = hold_plain, .act = act_clone_base,
-     .expect = expect_clone_of_plain, .is_done = is_clone_there, .release = let_go,
+    {.name = "clone-base",
+     .prepare = hold_plain,
+     .act = act_clone_base,
+     .expect = expect_clone_of_plain,
+     .is_done = is_clone_there,
+     .release = let_go,
      .afterwards = use_clone},
-    {.name = "clone-layered", .prepare = hold_child, .act = act_clone_layered,
-     .expect = expect_clone_of_child, .is_done = is_clone_there, .release = let_go,
+    {.name = "clone-layered",
+     .prepare = hold_child,
+     .act = act_clone_layered,
+     .expect = expect_clone_of_child,
+     .is_done = is_clone_there,
+     .release = let_go,
      .afterwards = use_clone},
-    {.name = "clone-closed", .act = act_clone_layered, .expect = expect_clone_of_child,
-     .is_done = is_clone_there, .afterwards = use_clone},
-    {.name = "copy-here", .act = act_copy_here, .expect = expect_copy_here,
+    {.name = "clone-closed",
+     .act = act_clone_layered,
+     .expect = expect_clone_of_child,
+     .is_done = is_clone_there,
+     .afterwards = use_clone},
+    {.name = "copy-here",
+     .act = act_copy_here,
+     .expect = expect_copy_here,
      .is_done = is_copy_here},
-    {.name = "copy-there", .act = act_copy_there, .expect = expect_copy_there,
+    {.name = "copy-there",
+     .two_pools = true,
+     .act = act_copy_there,
+     .expect = expect_copy_there,
      .is_done = is_copy_there},
-    {.name = "cancel", .prepare = begin_slow_copy, .act = act_cancel, .is_done = is_cancelled,
-     .afterwards = use_name_again, .not_done = expect_slow_copy, .where = "pool.db-wal"},
-    {.name = "pause", .prepare = begin_slow_copy, .act = act_pause, .afterwards = end_paused,
-     .not_done = adopt_copy, .where = "pool.db-wal"},
-    {.name = "grow-base", .act = act_grow_base, .expect = expect_grow_base,
+    {.name = "cancel",
+     .two_pools = true,
+     .prepare = begin_slow_copy,
+     .act = act_cancel,
+     .is_done = is_cancelled,
+     .afterwards = use_name_again,
+     .not_done = expect_slow_copy,
+     .where = "pool.db-wal"},
+    {.name = "pause",
+     .two_pools = true,
+     .prepare = begin_slow_copy,
+     .act = act_pause,
+     .afterwards = end_paused,
+     .not_done = adopt_copy,
+     .where = "pool.db-wal"},
+    {.name = "grow-base",
+     .act = act_grow_base,
+     .expect = expect_grow_base,
      .is_done = is_grow_base_done},
-    {.name = "grow-layered", .act = act_grow_layered, .expect = expect_grow_layered,
+    {.name = "grow-layered",
+     .act = act_grow_layered,
+     .expect = expect_grow_layered,
      .is_done = is_grow_layered_done},
-    {.name = "grow-full", .act = act_grow_full, .expect = expect_grow_full,
+    {.name = "grow-full",
+     .act = act_grow_full,
+     .expect = expect_grow_full,
      .is_done = is_grow_full_done},
-    {.name = "shrink-base", .act = act_shrink_base, .expect = expect_shrink_base,
-     .is_done = is_shrink_base_done, .afterwards = grow_plain_back},
-    {.name = "shrink-layered", .act = act_shrink_layered, .expect = expect_shrink_layered,
-     .is_done = is_shrink_layered_done, .afterwards = grow_child_back},
-    {.name = "delete-base", .act = act_delete_base, .expect = expect_plain_gone,
+    {.name = "shrink-base",
+     .act = act_shrink_base,
+     .expect = expect_shrink_base,
+     .is_done = is_shrink_base_done,
+     .afterwards = grow_plain_back},
+    {.name = "shrink-layered",
+     .act = act_shrink_layered,
+     .expect = expect_shrink_layered,
+     .is_done = is_shrink_layered_done,
+     .afterwards = grow_child_back},
+    {.name = "delete-base",
+     .act = act_delete_base,
+     .expect = expect_plain_gone,
      .is_done = is_plain_gone},
-    {.name = "delete-clone", .act = act_delete_clone, .expect = expect_child_gone,
+    {.name = "delete-clone",
+     .act = act_delete_clone,
+     .expect = expect_child_gone,
      .is_done = is_child_gone},
     {.name = "rename", .act = act_rename, .expect = expect_renamed, .is_done = is_renamed},
     {.name = "tag", .act = act_tag, .is_done = is_tagged},
-    {.name = "pool-create", .act = act_pool_create, .is_done = has_third,
-     .afterwards = use_third},
-    {.name = "close", .prepare = begin_slow_copy, .act = act_close, .not_done = adopt_copy},
+    {.name = "pool-create", .act = act_pool_create, .is_done = has_third, .afterwards = use_third},
+    {.name = "merge",
+     .prepare = stack_up_child,
+     .act = act_merge,
+     .expect = expect_first_gone,
+     .is_done = is_first_gone},
+    {.name = "absorb",
+     .prepare = clone_plain,
+     .act = act_absorb,
+     .expect = expect_first_gone,
+     .is_done = is_first_gone,
+     .stride = 40},
+    {.name = "flatten", .act = act_flatten, .is_done = is_flattened},
+    {.name = "close",
+     .two_pools = true,
+     .prepare = begin_slow_copy,
+     .act = act_close,
+     .not_done = adopt_copy},
 };
 #define SCENARIOS (sizeof scenarios / sizeof *scenarios)
 
@@ -815,7 +986,8 @@ static void act_again(const struct scenario *s)
     MUST(code == OK);
 }
 
-/* Closed and opened with the real table, everything is as it was; and once more with nothing left. */
+/* Closed and opened with the real table, everything is as it was; and once more with nothing left.
+ */
 static void check_reopened(const struct scenario *s)
 {
     failing_uninstall();
@@ -874,8 +1046,8 @@ static void dies(const struct scenario *s, enum fault fault, long n)
     MUST(waitpid(pid, &status, 0) == pid);
     failed = world.shared->outcome.code;
     snprintf(world.context + mark, sizeof world.context - mark, " (%s) → %d %s",
-             world.shared->what + (strlen(world.shared->what) > 80 ? strlen(world.shared->what) - 80
-                                                                   : 0),
+             world.shared->what +
+                 (strlen(world.shared->what) > 80 ? strlen(world.shared->what) - 80 : 0),
              failed, world.shared->outcome.message);
     MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
@@ -899,32 +1071,86 @@ static void dies(const struct scenario *s, enum fault fault, long n)
     world_check_files();
 }
 
-static bool try_one(const struct scenario *s, enum fault fault, long n, bool owner_dies)
+static void live_until_killed(const struct scenario *s, long n)
 {
-    snprintf(world.context, sizeof world.context, "REPLICANT_TEST_FAULT=\"%s %d %ld %s\" (%s)",
-             s->name, (int)fault, n, owner_dies ? "dies" : "stays", fault_names[fault]);
-    begin_fresh(s);
-    if (owner_dies)
-        dies(s, fault, n);
-    else
-        stays(s, fault, n);
-    world_remove_directory();
-    return world.shared->reached;
+    world.in_child = true;
+    start(s);
+    failing_arm_at(FAULT_DEATH, NULL, s->where, n, false);
+    MUST(s->act(&world.shared->outcome) == OK);
+    call(s->expect);
+    _exit(0);
+}
+
+static void killed(const struct scenario *s, enum fault fault, long n)
+{
+    int status;
+    (void)fault;
+    fflush(NULL);
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0)
+        live_until_killed(s, n);
+    MUST(waitpid(pid, &status, 0) == pid);
+    MUST(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == FAILING_DEATH));
+    world.shared->reached = WEXITSTATUS(status) == FAILING_DEATH;
+
+    failing_install();
+    world_open();
+    if (!s->not_done)
+        world_end_jobs(); /* the job is the operation */
+    bool done = s->is_done && s->is_done();
+    if (!world.shared->reached)
+        MUST(done || !s->is_done);
+    else if (done)
+        call(s->expect);
+    if (!done && s->not_done)
+        s->not_done();
+    world_end_jobs();
+    world_check(true);
+    if (!done && !s->not_done && !s->connects) {
+        act_again(s);
+        if (world.shared->reached)
+            call(s->expect);
+        world_check(true);
+    }
+    world_close();
+    failing_uninstall();
+    world_check_files();
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
-static long stride(enum fault fault, bool owner_dies)
+static const struct way {
+    const char *name;
+    void (*try)(const struct scenario *s, enum fault fault, long n);
+} ways[] = {{"stays", stays}, {"dies", dies}, {"killed", killed}};
+enum { STAYS, DIES, KILLED, WAYS };
+
+static bool try_one(const struct scenario *s, enum fault fault, long n, int way)
+{
+    snprintf(world.context, sizeof world.context, "REPLICANT_TEST_FAULT=\"%s %d %ld %s\" (%s)",
+             s->name, (int)fault, n, ways[way].name, fault_names[fault]);
+    begin_fresh(s);
+    ways[way].try(s, fault, n);
+    world_remove_directory();
+    return world.shared->reached;
+}
+
+static uint64_t seed;
+
+static long stride(const struct scenario *s, enum fault fault, int way)
 {
     if (getenv("REPLICANT_TEST_LONG"))
         return 1;
-    return (fault == FAULT_EIO ? 1 : 2) * (owner_dies ? 3 : 1);
+    if (s->stride)
+        return s->stride;
+    return (fault == FAULT_EIO || fault == FAULT_DEATH ? 3 : 4) * (way == DIES ? 2 : 1);
 }
 
-static long try_all(const struct scenario *s, enum fault fault, bool owner_dies)
+static long try_all(const struct scenario *s, enum fault fault, int way)
 {
-    long step = stride(fault, owner_dies), tried = 0, n = 1;
-    for (; try_one(s, fault, n, owner_dies); n += step)
+    long step = stride(s, fault, way), tried = 0, n = 1 + (long)(seed % (uint64_t)step);
+    for (; try_one(s, fault, n, way); n += step)
         tried++;
     return tried;
 }
@@ -937,35 +1163,43 @@ static bool try_named(const struct scenario *s)
     const char *wanted = getenv("REPLICANT_TEST_FAULT");
     if (!wanted)
         return false;
-    if (sscanf(wanted, "%63s %d %ld %15s", name, &fault, &n, how) == 4 &&
-        strcmp(name, s->name) == 0) {
-        bool reached = try_one(s, (enum fault)fault, n, strcmp(how, "dies") == 0);
-        printf("%s: %s\n", world.context, reached ? "reached" : "not reached");
-    }
+    if (sscanf(wanted, "%63s %d %ld %15s", name, &fault, &n, how) != 4 ||
+        strcmp(name, s->name) != 0)
+        return true;
+    for (int way = 0; way < WAYS; way++)
+        if (strcmp(how, ways[way].name) == 0)
+            printf("%s: %s\n", world.context,
+                   try_one(s, (enum fault)fault, n, way) ? "reached" : "not reached");
     return true;
+}
+
+static void try_scenario(const struct scenario *s)
+{
+    long tried[2][FAULT_DEATH], deaths = try_all(s, FAULT_DEATH, KILLED), sum = deaths;
+    for (int fault = 0; fault < FAULT_DEATH; fault++)
+        for (int way = STAYS; way <= DIES; way++)
+            sum += tried[way][fault] = try_all(s, (enum fault)fault, way);
+    printf("%-15s %4ld faults:", s->name, sum);
+    for (int fault = 0; fault < FAULT_DEATH; fault++)
+        printf(" %s %ld+%ld", fault_names[fault], tried[STAYS][fault], tried[DIES][fault]);
+    printf(", death %ld\n", deaths);
 }
 
 START_TEST(test_nth)
 {
     const struct scenario *s = &scenarios[_i];
     world_begin();
-    build_template();
-    if (!try_named(s)) {
-        long tried[2][FAULTS], sum = 0;
-        for (int fault = 0; fault < FAULTS; fault++)
-            for (int owner_dies = 0; owner_dies < 2; owner_dies++)
-                sum += tried[owner_dies][fault] = try_all(s, (enum fault)fault, owner_dies);
-        printf("%-15s %4ld faults:", s->name, sum);
-        for (int fault = 0; fault < FAULTS; fault++)
-            printf(" %s %ld+%ld", fault_names[fault], tried[0][fault], tried[1][fault]);
-        printf("\n");
-    }
+    build_template(s->two_pools);
+    if (!try_named(s))
+        try_scenario(s);
     remove_template();
 }
 END_TEST
 
 int main(void)
 {
+    seed = kill_seed();
+    printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
     Suite *suite = suite_create("faults-nth");
     TCase *tcase = tcase_create("nth");
     tcase_set_timeout(tcase, 3600);

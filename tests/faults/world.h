@@ -36,7 +36,7 @@ struct shared {
     struct outcome outcome;
     bool reached;
     char what[300];
-    char job[64]; /* one that was begun, */
+    char job[64];                       /* one that was begun, */
     unsigned char instant[CONTENT_MAX]; /* and what it copies */
 };
 
@@ -70,7 +70,7 @@ void world_close(void);
 int world_outcome(int code, struct outcome *outcome); /* with the connection's last error */
 int world_outcome_of_job(const char *job, struct outcome *outcome); /* waits; forgets nothing */
 
-lsm_pool *world_pool(const char *name); /* the caller's */
+lsm_pool *world_pool(const char *name);                       /* the caller's */
 lsm_volume *world_volume(const char *name, const char *pool); /* NULL: none; the caller's */
 lsm_volume_io *world_io(const char *name);
 void world_write(lsm_volume_io *io, struct content *content, uint64_t offset, uint64_t count,
@@ -87,7 +87,8 @@ void content_doubt(struct content *content, uint64_t offset, const unsigned char
                    uint64_t count);
 void content_settle(struct content *content);
 
-/* The root's volumes are those of the model, byte for byte. `died`: an owner died before. */
+/* The root's volumes are those of the model, byte for byte. `died`: an owner died before; of what
+ * it may have left in two ways, what is there is the truth from now on. */
 void world_check(bool died);
 void world_end_jobs(void); /* without a rate limit, paused ones too; all end DONE */
 /* The root is closed and no job goes on: its files are those that its catalogs name, no more and no
