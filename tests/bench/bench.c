@@ -194,9 +194,10 @@ static const struct command {
 } commands[] = {
     {"make", 4, "NAME SIZE-MIB EXTENTS EXTENT-KIB: a volume, and its file's path", bench_make},
     {"copy", 1, "NAME: COPY until DONE (ns), and by how much memory it grew (KiB)", bench_copy},
+    {"write", 1, "SIZE-MIB: a file out of memory (ns)", bench_bare_write},
     {"clone", 3, "LABEL SIZE-MIB EXTENTS: clone, and a 4 KiB write with fdatasync", bench_clones},
     {"ficlone", 2, "LABEL EXTENTS: clone, and FICLONE with fsync", bench_ficlone},
-    {"cycles", 0, "clone, job status, delete; a second each", bench_cycles},
+    {"cycles", 0, "clone, job status, delete; and two writes with fdatasync", bench_cycles},
     {"freeze", 1, "DIRTY-MIB: the longest wait of a write, and an fdatasync", bench_freeze},
     {"io", 2,
      "SIZE-MIB all|base|layers|clusters|first-touch: reads and writes of a volume, and of a file",

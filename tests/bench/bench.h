@@ -54,6 +54,7 @@ void bench_file_sync(int fd);
 
 void bench_make(const struct bench *b, char **arguments);
 void bench_copy(const struct bench *b, char **arguments);
+void bench_bare_write(const struct bench *b, char **arguments);
 void bench_clones(const struct bench *b, char **arguments);
 void bench_ficlone(const struct bench *b, char **arguments);
 void bench_cycles(const struct bench *b, char **arguments);
