@@ -15,31 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog.h"
+#include "catalog_private.h"
 #include "vfs.h"
 #include "../job/store.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
-
-#define APPLICATION_ID 0x52504c43 /* "RPLC" */
-#define VERSION 1
-#define WAL_GROWN_BYTES (1 << 20)
-#define CHECKPOINT_PAGES 512
-
-#define STRINGIFY(x) #x
-#define TEXT_OF(x) STRINGIFY(x)
-
-static const char schema[] =
-#include "schema.sql.h"
-    ;
-
-enum statement {
-    LAYER_ADD, LAYER_ADOPT, LAYER_FREEZE, LAYER_THAW, LAYER_STAND, LAYER_RECYCLE, LAYER_REMOVE,
-    VOLUME_ADD, VOLUME_REMOVE, VOLUME_NAME, VOLUME_SIZE, VOLUME_ADMIN, VOLUME_TOP, VOLUME_PARENT,
-    VOLUME_READY, TAG_SET, TAG_REMOVE, HOLD_ADD, HOLD_REMOVE, REPLICATION_PUT, REPLICATION_REMOVE, BEGIN, COMMIT, ROLLBACK,
-    STATEMENTS
-};
 
 static const char *const texts[STATEMENTS] = {
     [LAYER_ADD] = "INSERT INTO layer (guid, state, below, below_limit, is_full)"
@@ -76,19 +57,9 @@ static const char *const texts[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
 };
 
-struct catalog {
-    sqlite3 *db;
-    char *path;
-    pthread_mutex_t lock; /* held from begin to the transaction's end */
-    sqlite3_stmt *statements[STATEMENTS];
-    atomic_int wal_pages;
-    bool read_only;
-    bool in_doubt; /* a commit failed whose frames may still be read as one after a crash */
-};
-
 /* --- errors ---------------------------------------------------------------------------------- */
 
-static int failed(struct catalog *catalog, const char *verb)
+int catalog_failed(struct catalog *catalog, const char *verb)
 {
     int code = sqlite3_errcode(catalog->db), sys_errno = sqlite3_system_errno(catalog->db);
     const char *why = sqlite3_errmsg(catalog->db), *path = catalog->path;
@@ -130,13 +101,13 @@ static int prepared(struct catalog *catalog, enum statement which, sqlite3_stmt 
     sqlite3_stmt **kept = &catalog->statements[which];
     if (!*kept && sqlite3_prepare_v3(catalog->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, kept,
                                      NULL) != SQLITE_OK)
-        return failed(catalog, "read");
+        return catalog_failed(catalog, "read");
     *statement = *kept;
     return LSM_ERR_OK;
 }
 
 /* Runs a statement; `types` has a letter for each value: i an int64_t, t a text or NULL. */
-static int run(struct catalog *catalog, enum statement which, const char *types, ...)
+static int catalog_run(struct catalog *catalog, enum statement which, const char *types, ...)
 {
     sqlite3_stmt *statement = NULL;
     int code = prepared(catalog, which, &statement);
@@ -152,16 +123,16 @@ static int run(struct catalog *catalog, enum statement which, const char *types,
     }
     va_end(values);
     if (sqlite3_step(statement) != SQLITE_DONE)
-        code = failed(catalog, "write");
+        code = catalog_failed(catalog, "write");
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return code;
 }
 
-static int execute(struct catalog *catalog, const char *sql)
+int catalog_execute(struct catalog *catalog, const char *sql)
 {
     return sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) == SQLITE_OK ? LSM_ERR_OK
-                                                                          : failed(catalog, "open");
+                                                                          : catalog_failed(catalog, "open");
 }
 
 /* Every row of a query to a callback that reads it. */
@@ -170,12 +141,12 @@ static int each(struct catalog *catalog, const char *sql,
 {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(catalog->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return failed(catalog, "read");
+        return catalog_failed(catalog, "read");
     int code = LSM_ERR_OK, step;
     while (code == LSM_ERR_OK && (step = sqlite3_step(statement)) == SQLITE_ROW)
         code = read_row(statement, argument);
     if (code == LSM_ERR_OK && step != SQLITE_DONE)
-        code = failed(catalog, "read");
+        code = catalog_failed(catalog, "read");
     sqlite3_finalize(statement);
     return code;
 }
@@ -186,7 +157,7 @@ static int read_number(sqlite3_stmt *row, void *number)
     return LSM_ERR_OK;
 }
 
-static int number(struct catalog *catalog, const char *sql, int64_t *value)
+int catalog_number(struct catalog *catalog, const char *sql, int64_t *value)
 {
     *value = 0;
     return each(catalog, sql, read_number, value);
@@ -201,10 +172,10 @@ static int make_certain(struct catalog *catalog)
 {
     int64_t version;
     char sql[64];
-    int code = number(catalog, "PRAGMA user_version", &version);
+    int code = catalog_number(catalog, "PRAGMA user_version", &version);
     snprintf(sql, sizeof sql, "PRAGMA user_version = %lld", (long long)version);
     if (code == LSM_ERR_OK)
-        code = execute(catalog, sql);
+        code = catalog_execute(catalog, sql);
     catalog->in_doubt = code != LSM_ERR_OK;
     return code;
 }
@@ -214,7 +185,7 @@ int catalog_begin(struct catalog *catalog)
     pthread_mutex_lock(&catalog->lock);
     int code = catalog->in_doubt ? make_certain(catalog) : LSM_ERR_OK;
     if (code == LSM_ERR_OK)
-        code = run(catalog, BEGIN, "");
+        code = catalog_run(catalog, BEGIN, "");
     if (code != LSM_ERR_OK)
         pthread_mutex_unlock(&catalog->lock);
     return code;
@@ -224,21 +195,21 @@ void catalog_rollback(struct catalog *catalog)
 {
     struct _lsm_error *why = error_take(); /* of what made us roll back */
     if (!sqlite3_get_autocommit(catalog->db))
-        run(catalog, ROLLBACK, "");
+        catalog_run(catalog, ROLLBACK, "");
     error_restore(why);
     pthread_mutex_unlock(&catalog->lock);
 }
 
 int catalog_commit(struct catalog *catalog)
 {
-    int code = run(catalog, COMMIT, "");
+    int code = catalog_run(catalog, COMMIT, "");
     if (code == LSM_ERR_OK) {
         pthread_mutex_unlock(&catalog->lock);
         return code;
     }
     struct _lsm_error *why = error_take();
     if (!sqlite3_get_autocommit(catalog->db))
-        run(catalog, ROLLBACK, "");
+        catalog_run(catalog, ROLLBACK, "");
     make_certain(catalog);
     error_restore(why);
     pthread_mutex_unlock(&catalog->lock);
@@ -256,202 +227,6 @@ int catalog_end(struct catalog *catalog, int code)
 sqlite3 *catalog_database(struct catalog *catalog)
 {
     return catalog->db;
-}
-
-/* --- opening --------------------------------------------------------------------------------- */
-
-static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
-{
-    (void)db;
-    (void)name;
-    atomic_store(&((struct catalog *)argument)->wal_pages, pages);
-    return SQLITE_OK;
-}
-
-static int make(struct catalog *catalog, const struct pool_row *pool)
-{
-    autofree char *insert = NULL;
-    if (asprintf(&insert,
-                 "INSERT INTO pool (id, limit_bytes, created_ms) VALUES ('%s', %lld, %lld)",
-                 pool->id, (long long)pool->limit_bytes, (long long)pool->created_ms) < 0)
-        return error_no_memory();
-    int code = catalog_begin(catalog);
-    if (code != LSM_ERR_OK)
-        return code;
-    code = execute(catalog, schema);
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, job_store_schema);
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, insert);
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "PRAGMA user_version = " TEXT_OF(VERSION));
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "PRAGMA application_id = " TEXT_OF(APPLICATION_ID));
-    return catalog_end(catalog, code);
-}
-
-static int check(struct catalog *catalog, const struct pool_row *fresh)
-{
-    int64_t application, version, tables;
-    int code = number(catalog, "PRAGMA application_id", &application);
-    if (code == LSM_ERR_OK)
-        code = number(catalog, "PRAGMA user_version", &version);
-    if (code == LSM_ERR_OK)
-        code = number(catalog, "SELECT count(*) FROM sqlite_schema", &tables);
-    if (code != LSM_ERR_OK)
-        return code;
-    if (application == 0 && version == 0 && tables == 0 && fresh && !catalog->read_only)
-        return make(catalog, fresh);
-    if (application != APPLICATION_ID)
-        return error_set(LSM_ERR_DAMAGED, catalog->path,
-                         "%s is a database, but not a pool's catalog", catalog->path);
-    if (version > VERSION) {
-        error_set(LSM_ERR_NO_SUPPORT, catalog->path,
-                  "the catalog %s has version %lld, and this library knows versions up to %d",
-                  catalog->path, (long long)version, VERSION);
-        error_hint("open the pool with the newer replicant that made it");
-        return LSM_ERR_NO_SUPPORT;
-    }
-    if (version < 1)
-        return error_set(LSM_ERR_DAMAGED, catalog->path, "the catalog %s has the version %lld",
-                         catalog->path, (long long)version);
-    return LSM_ERR_OK;
-}
-
-/* One large transaction whose pages are then dropped: the WAL keeps its blocks. A full disk is no
- * reason to refuse the pool. */
-static void grow_wal(struct catalog *catalog)
-{
-    if (catalog_begin(catalog) != LSM_ERR_OK) {
-        error_clear();
-        return;
-    }
-    int code = execute(catalog, "CREATE TABLE IF NOT EXISTS room (bytes BLOB)");
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "INSERT INTO room VALUES (zeroblob(" TEXT_OF(WAL_GROWN_BYTES) "))");
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "DROP TABLE room");
-    if (catalog_end(catalog, code) == LSM_ERR_OK)
-        catalog_checkpoint(catalog);
-    error_clear();
-}
-
-static bool wal_is_empty(const char *path)
-{
-    struct stat st;
-    autofree char *wal = NULL;
-    return asprintf(&wal, "%s-wal", path) >= 0 && (vfs->stat(wal, &st) < 0 || st.st_size == 0);
-}
-
-static int open_database(struct catalog *catalog, bool create)
-{
-    if (vfs_sqlite_register() != SQLITE_OK)
-        return error_set(LSM_ERR_LIB_BUG, catalog->path, "SQLite has no file system to stand on");
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    if (sqlite3_open_v2(catalog->path, &catalog->db, flags | (create ? SQLITE_OPEN_CREATE : 0),
-                        "replicant") != SQLITE_OK)
-        return catalog->db ? failed(catalog, "open") : error_no_memory();
-    sqlite3_extended_result_codes(catalog->db, 1);
-    catalog->read_only = sqlite3_db_readonly(catalog->db, "main") == 1;
-    return LSM_ERR_OK;
-}
-
-/* Without its WAL a catalog misses its last commits, and a WAL cannot be read in where nothing can
- * be written. */
-static int open_read_only(struct catalog *catalog)
-{
-    if (!wal_is_empty(catalog->path)) {
-        error_set(LSM_ERR_READ_ONLY, catalog->path,
-                  "%s lies on a read-only file system and has changes that were not yet put in order",
-                  catalog->path);
-        error_hint("mount the file system for writing once, open the pool, and close it");
-        return LSM_ERR_READ_ONLY;
-    }
-    sqlite3_close(catalog->db);
-    catalog->db = NULL;
-    autofree char *uri = NULL;
-    if (asprintf(&uri, "file:%s?immutable=1", catalog->path) < 0)
-        return error_no_memory();
-    if (sqlite3_open_v2(uri, &catalog->db,
-                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
-                        "replicant") != SQLITE_OK)
-        return failed(catalog, "open");
-    return LSM_ERR_OK;
-}
-
-static int set_up(struct catalog *catalog, const struct pool_row *fresh)
-{
-    int code = open_database(catalog, fresh != NULL);
-    if (code == LSM_ERR_OK && catalog->read_only) {
-        code = open_read_only(catalog);
-        return code == LSM_ERR_OK ? check(catalog, NULL) : code;
-    }
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "PRAGMA locking_mode = EXCLUSIVE;"
-                                "PRAGMA temp_store = MEMORY;"
-                                "PRAGMA foreign_keys = ON;"
-                                "PRAGMA wal_autocheckpoint = 0");
-    if (code == LSM_ERR_OK && !fresh) /* before anything is written: what is refused stays as it is */
-        code = check(catalog, NULL);
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "PRAGMA journal_mode = WAL");
-    if (code == LSM_ERR_OK)
-        code = execute(catalog, "PRAGMA synchronous = FULL");
-    if (code == LSM_ERR_OK && fresh)
-        code = check(catalog, fresh);
-    if (code == LSM_ERR_OK) {
-        sqlite3_wal_hook(catalog->db, note_wal_pages, catalog);
-        grow_wal(catalog);
-    }
-    return code;
-}
-
-int catalog_open(const char *directory, const struct pool_row *fresh, struct catalog **catalog)
-{
-    struct catalog *c = calloc(1, sizeof *c);
-    if (!c || asprintf(&c->path, "%s/pool.db", directory) < 0) {
-        free(c);
-        return error_no_memory();
-    }
-    pthread_mutex_init(&c->lock, NULL);
-    int code = set_up(c, fresh);
-    if (code == LSM_ERR_OK)
-        *catalog = c;
-    else
-        catalog_close(c);
-    return code;
-}
-
-void catalog_close(struct catalog *catalog)
-{
-    if (!catalog)
-        return;
-    for (int i = 0; i < STATEMENTS; i++)
-        sqlite3_finalize(catalog->statements[i]);
-    sqlite3_close(catalog->db);
-    pthread_mutex_destroy(&catalog->lock);
-    free(catalog->path);
-    free(catalog);
-}
-
-bool catalog_read_only(const struct catalog *catalog)
-{
-    return catalog->read_only;
-}
-
-bool catalog_checkpoint_due(const struct catalog *catalog)
-{
-    return atomic_load(&catalog->wal_pages) >= CHECKPOINT_PAGES;
-}
-
-int catalog_checkpoint(struct catalog *catalog)
-{
-    LOCKED(&catalog->lock);
-    if (sqlite3_wal_checkpoint_v2(catalog->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
-        SQLITE_OK)
-        return failed(catalog, "put in order");
-    atomic_store(&catalog->wal_pages, 0);
-    return LSM_ERR_OK;
 }
 
 /* --- loading --------------------------------------------------------------------------------- */
@@ -637,7 +412,7 @@ int catalog_pool_get(struct catalog *catalog, struct pool_row *row)
 
 int catalog_layer_add(struct catalog *catalog, struct layer_row *row)
 {
-    int code = run(catalog, LAYER_ADD, "tiiii", row->guid, (int64_t)row->state, row->below,
+    int code = catalog_run(catalog, LAYER_ADD, "tiiii", row->guid, (int64_t)row->state, row->below,
                    (int64_t)row->below_limit, (int64_t)row->full);
     if (code == LSM_ERR_OK)
         row->row = sqlite3_last_insert_rowid(catalog->db);
@@ -647,95 +422,95 @@ int catalog_layer_add(struct catalog *catalog, struct layer_row *row)
 int catalog_layer_adopt(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit,
                         bool full)
 {
-    return run(catalog, LAYER_ADOPT, "iiii", row, below, (int64_t)below_limit, (int64_t)full);
+    return catalog_run(catalog, LAYER_ADOPT, "iiii", row, below, (int64_t)below_limit, (int64_t)full);
 }
 
 int catalog_layer_freeze(struct catalog *catalog, int64_t row, const char *generation)
 {
-    return run(catalog, LAYER_FREEZE, "it", row, generation);
+    return catalog_run(catalog, LAYER_FREEZE, "it", row, generation);
 }
 
 int catalog_layer_thaw(struct catalog *catalog, int64_t row, bool full)
 {
-    return run(catalog, LAYER_THAW, "ii", row, (int64_t)full);
+    return catalog_run(catalog, LAYER_THAW, "ii", row, (int64_t)full);
 }
 
 int catalog_layer_stand(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit)
 {
-    return run(catalog, LAYER_STAND, "iii", row, below, (int64_t)below_limit);
+    return catalog_run(catalog, LAYER_STAND, "iii", row, below, (int64_t)below_limit);
 }
 
 int catalog_layer_recycle(struct catalog *catalog, int64_t row)
 {
-    return run(catalog, LAYER_RECYCLE, "i", row);
+    return catalog_run(catalog, LAYER_RECYCLE, "i", row);
 }
 
 int catalog_layer_remove(struct catalog *catalog, int64_t row)
 {
-    return run(catalog, LAYER_REMOVE, "i", row);
+    return catalog_run(catalog, LAYER_REMOVE, "i", row);
 }
 
 int catalog_volume_add(struct catalog *catalog, const struct volume_row *row)
 {
-    return run(catalog, VOLUME_ADD, "ttiiiititti", row->id, row->name, (int64_t)row->size,
+    return catalog_run(catalog, VOLUME_ADD, "ttiiiititti", row->id, row->name, (int64_t)row->size,
                (int64_t)row->provision, (int64_t)row->admin_state, row->top, row->parent,
                (int64_t)row->ready, row->key, row->request, (int64_t)row->created_ms);
 }
 
 int catalog_volume_remove(struct catalog *catalog, const char *id)
 {
-    return run(catalog, VOLUME_REMOVE, "t", id);
+    return catalog_run(catalog, VOLUME_REMOVE, "t", id);
 }
 
 int catalog_volume_name_set(struct catalog *catalog, const char *id, const char *name)
 {
-    return run(catalog, VOLUME_NAME, "tt", id, name);
+    return catalog_run(catalog, VOLUME_NAME, "tt", id, name);
 }
 
 int catalog_volume_size_set(struct catalog *catalog, const char *id, uint64_t size)
 {
-    return run(catalog, VOLUME_SIZE, "ti", id, (int64_t)size);
+    return catalog_run(catalog, VOLUME_SIZE, "ti", id, (int64_t)size);
 }
 
 int catalog_volume_admin_state_set(struct catalog *catalog, const char *id, int state)
 {
-    return run(catalog, VOLUME_ADMIN, "ti", id, (int64_t)state);
+    return catalog_run(catalog, VOLUME_ADMIN, "ti", id, (int64_t)state);
 }
 
 int catalog_volume_top_set(struct catalog *catalog, const char *id, int64_t top)
 {
-    return run(catalog, VOLUME_TOP, "ti", id, top);
+    return catalog_run(catalog, VOLUME_TOP, "ti", id, top);
 }
 
 int catalog_volume_parent_set(struct catalog *catalog, const char *id, const char *parent)
 {
-    return run(catalog, VOLUME_PARENT, "tt", id, parent);
+    return catalog_run(catalog, VOLUME_PARENT, "tt", id, parent);
 }
 
 int catalog_volume_ready_set(struct catalog *catalog, const char *id)
 {
-    return run(catalog, VOLUME_READY, "t", id);
+    return catalog_run(catalog, VOLUME_READY, "t", id);
 }
 
 int catalog_tag_set(struct catalog *catalog, const char *volume, const char *key, const char *value)
 {
-    return value ? run(catalog, TAG_SET, "ttt", volume, key, value)
-                 : run(catalog, TAG_REMOVE, "tt", volume, key);
+    return value ? catalog_run(catalog, TAG_SET, "ttt", volume, key, value)
+                 : catalog_run(catalog, TAG_REMOVE, "tt", volume, key);
 }
 
 int catalog_hold_add(struct catalog *catalog, const char *owner, const char *pool, int64_t layer)
 {
-    return run(catalog, HOLD_ADD, "tti", owner, pool, layer);
+    return catalog_run(catalog, HOLD_ADD, "tti", owner, pool, layer);
 }
 
 int catalog_hold_remove(struct catalog *catalog, const char *owner)
 {
-    return run(catalog, HOLD_REMOVE, "t", owner);
+    return catalog_run(catalog, HOLD_REMOVE, "t", owner);
 }
 
 int catalog_replication_put(struct catalog *catalog, const struct replication_row *row)
 {
-    return run(catalog, REPLICATION_PUT, "titttiiitiiiiiiitt", row->id, (int64_t)row->side,
+    return catalog_run(catalog, REPLICATION_PUT, "titttiiitiiiiiiitt", row->id, (int64_t)row->side,
                row->peer, row->source, row->target, (int64_t)row->type, (int64_t)row->state,
                (int64_t)row->epoch, row->generation, (int64_t)row->interval_ms,
                (int64_t)row->rate_limit, (int64_t)row->on_error, (int64_t)row->synced_ms,
@@ -745,5 +520,5 @@ int catalog_replication_put(struct catalog *catalog, const struct replication_ro
 
 int catalog_replication_remove(struct catalog *catalog, const char *id, enum replication_side side)
 {
-    return run(catalog, REPLICATION_REMOVE, "ti", id, (int64_t)side);
+    return catalog_run(catalog, REPLICATION_REMOVE, "ti", id, (int64_t)side);
 }

@@ -153,7 +153,7 @@ int mirror_put(const struct mirror *m, enum replication_side side)
     return catalog_replication_put(mirror_pool(m, side)->catalog, &row);
 }
 
-static int save_half(const struct mirror *m, enum replication_side side)
+int mirror_half_save(const struct mirror *m, enum replication_side side)
 {
     struct pool *pool = mirror_pool(m, side);
     if (!pool || pool->read_only)
@@ -162,98 +162,7 @@ static int save_half(const struct mirror *m, enum replication_side side)
     return code == LSM_ERR_OK ? catalog_end(pool->catalog, mirror_put(m, side)) : code;
 }
 
-void mirror_state_show(struct mirror *m, lsm_replication_state state)
-{
-    lsm_replication_state old = m->state;
-    m->state = state;
-    if (old != state)
-        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, old, state);
-}
-
-int mirror_state_set(struct mirror *m, lsm_replication_state state)
-{
-    struct mirror next = *m;
-    next.state = state;
-    next.epoch++;
-    int code = save_half(&next, SIDE_TARGET);
-    if (code != LSM_ERR_OK)
-        return code;
-    m->epoch = next.epoch;
-    mirror_state_show(m, state);
-    mirrors_mark(m->root);
-    mirror_tell_source(m);
-    return LSM_ERR_OK;
-}
-
-void mirror_tell_target(const struct mirror *m)
-{
-    if (save_half(m, SIDE_TARGET) != LSM_ERR_OK)
-        error_clear(); /* the same the other way round */
-}
-
-void mirror_tell_source(const struct mirror *m)
-{
-    if (save_half(m, SIDE_SOURCE) != LSM_ERR_OK)
-        error_clear(); /* the higher epoch tells it at the next open */
-}
-
-void mirror_error_set(struct mirror *m, int code, const char *message)
-{
-    free(m->message);
-    m->message = message ? strdup(message) : NULL;
-    m->error = code;
-}
-
-/* --- loading --------------------------------------------------------------------------------- */
-
-static void fill(struct mirror *m, const struct replication_row *row, const char *own_pool)
-{
-    memcpy(m->id, row->id, ID_SIZE);
-    memcpy(m->source, row->source, ID_SIZE);
-    memcpy(m->target, row->target, ID_SIZE);
-    memcpy(m->generation, row->generation, ID_SIZE);
-    memcpy(row->side == SIDE_SOURCE ? m->source_pool : m->target_pool, own_pool, ID_SIZE);
-    memcpy(row->side == SIDE_SOURCE ? m->target_pool : m->source_pool, row->peer, ID_SIZE);
-    m->type = (lsm_replication_type)row->type;
-    m->state = (lsm_replication_state)row->state;
-    m->epoch = row->epoch;
-    m->rate_limit = row->rate_limit;
-    m->interval_ms = row->interval_ms;
-    m->on_error = (lsm_target_error_policy)row->on_error;
-    m->synced_ms = row->synced_ms;
-    m->synced_bytes = row->synced_bytes;
-    m->synced_duration_ms = row->synced_duration_ms;
-    snprintf(m->diverged, sizeof m->diverged, "%s", row->diverged ? row->diverged : "");
-    mirror_error_set(m, row->error, row->message);
-}
-
-/* Two halves of one relation: the higher epoch speaks. */
-static int load_half(void *argument, const struct replication_row *row)
-{
-    struct pool *pool = argument;
-    struct mirror *m = mirror_find(pool->root, row->id);
-    if (m) {
-        if (row->epoch > m->epoch)
-            fill(m, row, pool->id);
-        return LSM_ERR_OK;
-    }
-    m = mirror_alloc(pool->root);
-    if (!m)
-        return LSM_ERR_NO_MEMORY;
-    fill(m, row, pool->id);
-    mirror_enter(m);
-    return LSM_ERR_OK;
-}
-
-int mirrors_load(struct root *root)
-{
-    int code = LSM_ERR_OK;
-    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
-        code = catalog_replications(root->pools[i]->catalog, load_half, root->pools[i]);
-    return code;
-}
-
-static int remove_half(const struct mirror *m, enum replication_side side)
+int mirror_half_remove(const struct mirror *m, enum replication_side side)
 {
     struct pool *pool = mirror_pool(m, side);
     if (!pool || pool->read_only)
@@ -271,126 +180,46 @@ static int remove_half(const struct mirror *m, enum replication_side side)
     return code;
 }
 
-/* The source's hold is behind when a crash came between the two commits of a ship: the job's own
- * hold is then on the instant that the target has. */
-static int catch_up(struct mirror *m)
+void mirror_state_show(struct mirror *m, lsm_replication_state state)
 {
-    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL, *hold = pool ? pool->holds : NULL;
-    if (!pool || pool->read_only || !m->generation[0] ||
-        (own && strcmp(own->layer->generation, m->generation) == 0))
-        return LSM_ERR_OK;
-    while (hold && strcmp(hold->layer->generation, m->generation) != 0)
-        hold = hold->next;
-    if (!hold)
-        return LSM_ERR_OK;
-    struct layer *layer = hold->layer;
-    struct hold *fresh;
-    int code = pool_hold_alloc(m->id, pool, &fresh);
+    lsm_replication_state old = m->state;
+    m->state = state;
+    if (old != state)
+        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, old, state);
+}
+
+int mirror_state_set(struct mirror *m, lsm_replication_state state)
+{
+    struct mirror next = *m;
+    next.state = state;
+    next.epoch++;
+    int code = mirror_half_save(&next, SIDE_TARGET);
     if (code != LSM_ERR_OK)
         return code;
-    code = catalog_begin(pool->catalog);
-    if (code == LSM_ERR_OK) {
-        code = pool_hold_doom(pool, m->id);
-        if (code == LSM_ERR_OK)
-            code = catalog_hold_add(pool->catalog, m->id, pool->id, layer->row);
-        code = catalog_end(pool->catalog, code);
-    }
-    if (code != LSM_ERR_OK) {
-        free(fresh);
-        return code;
-    }
-    pool_hold_enter(pool, fresh, layer);
-    struct hold *gone = own ? pool_hold_take(pool, own) : NULL;
-    if (gone)
-        pool_layers_drop(pool, gone->layer);
-    free(gone);
-    return code;
-}
-
-/* A relation whose target's half never came to be, or whose end is gone, is none. */
-static bool is_void(const struct mirror *m)
-{
-    struct pool *target = mirror_pool(m, SIDE_TARGET), *source = mirror_pool(m, SIDE_SOURCE);
-    return (target && !mirror_volume(m, SIDE_TARGET)) || (source && !mirror_volume(m, SIDE_SOURCE));
-}
-
-static bool has_common_instant(const struct mirror *m)
-{
-    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    bool alike = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
-                 m->state == LSM_REPLICATION_STATE_IN_SYNC;
-    return !pool || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
-           pool_hold(pool, m->id, true) != NULL;
-}
-
-/* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. */
-static int reconcile_sync(struct mirror *m)
-{
-    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    if (m->state == LSM_REPLICATION_STATE_IN_SYNC && pool && !pool->read_only) {
-        int code = pool_hold_release(pool, m->id);
-        if (code != LSM_ERR_OK)
-            return code;
-    }
-    return sync_load(m);
-}
-
-int mirrors_reconcile(struct root *root)
-{
-    for (struct mirror *m = root->mirrors, *next; m; m = next) {
-        next = m->next;
-        if (is_void(m)) {
-            remove_half(m, SIDE_SOURCE);
-            remove_half(m, SIDE_TARGET);
-            mirror_leave(m);
-            continue;
-        }
-        int code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
-        if (code != LSM_ERR_OK)
-            return code;
-        if (!has_common_instant(m)) {
-            mirror_error_set(m, LSM_ERR_DAMAGED,
-                             "the last common instant is gone from the source's pool");
-            mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
-        } else if (m->state == LSM_REPLICATION_STATE_RESYNCING && !m->job[0]) {
-            mirror_state_show(m, LSM_REPLICATION_STATE_PAUSED); /* its job never came to be */
-        }
-        save_half(m, SIDE_TARGET);
-        save_half(m, SIDE_SOURCE);
-        error_clear();
-    }
-    mirrors_mark(root);
+    m->epoch = next.epoch;
+    mirror_state_show(m, state);
+    mirrors_mark(m->root);
+    mirror_tell_source(m);
     return LSM_ERR_OK;
 }
 
-/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
-static bool is_orphan(struct root *root, const struct hold *hold)
+void mirror_tell_target(const struct mirror *m)
 {
-    lsm_job *job = NULL;
-    if (!pool_by_id(root, hold->pool) || mirror_find(root, hold->owner))
-        return false;
-    for (const struct mirror *m = root->mirrors; m; m = m->next)
-        if (strcmp(m->target, hold->owner) == 0 && m->state == LSM_REPLICATION_STATE_SPLIT)
-            return false; /* the split point */
-    if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
-        return true;
-    bool ended = job->state >= LSM_JOB_STATE_DONE;
-    record_destroy(&job_type, job);
-    return ended;
+    if (mirror_half_save(m, SIDE_TARGET) != LSM_ERR_OK)
+        error_clear(); /* the same the other way round */
 }
 
-int holds_sweep(struct pool *pool)
+void mirror_tell_source(const struct mirror *m)
 {
-    int code = LSM_ERR_OK;
-    for (struct hold *hold = pool->holds, *next; hold && code == LSM_ERR_OK; hold = next) {
-        next = hold->next;
-        if (!pool->read_only && is_orphan(pool->root, hold))
-            code = pool_hold_release(pool, hold->owner);
-        if (code == LSM_ERR_OK)
-            error_clear();
-    }
-    return code;
+    if (mirror_half_save(m, SIDE_SOURCE) != LSM_ERR_OK)
+        error_clear(); /* the higher epoch tells it at the next open */
+}
+
+void mirror_error_set(struct mirror *m, int code, const char *message)
+{
+    free(m->message);
+    m->message = message ? strdup(message) : NULL;
+    m->error = code;
 }
 
 /* --- the record ------------------------------------------------------------------------------ */
@@ -622,12 +451,12 @@ int mirror_break(struct mirror *m)
         error_retryable();
         return LSM_ERR_BUSY;
     }
-    code = remove_half(m, SIDE_TARGET);
+    code = mirror_half_remove(m, SIDE_TARGET);
     if (code != LSM_ERR_OK)
         return code;
     sync_detach_gated(m);
     sync_log_remove(m);
-    if (remove_half(m, SIDE_SOURCE) != LSM_ERR_OK)
+    if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
         error_clear(); /* a half alone is void at the next open */
     mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
     struct root *root = m->root;
@@ -659,7 +488,7 @@ int mirror_target_delete(struct mirror *m)
     if (code != LSM_ERR_OK)
         return code;
     volume_remove(target);
-    if (remove_half(m, SIDE_SOURCE) != LSM_ERR_OK)
+    if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
         error_clear();
     mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
     struct root *root = m->root;

@@ -7,8 +7,8 @@
  * relation's hold keeps the last common instant in the source's pool, so that what to ship is always
  * known exactly: the layers above it.
  *
- * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_ship.c the
- * jobs that move deltas, mirror_split.c what happens when the roles are torn apart and joined again.
+ * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
+ * beginning, mirror_ship.c the jobs that move deltas, mirror_split.c what happens when the roles are torn apart and joined again.
  */
 #ifndef REPLICANT_ENGINE_MIRROR_H
 #define REPLICANT_ENGINE_MIRROR_H
@@ -54,6 +54,8 @@ void mirror_enter(struct mirror *m);
 void mirror_leave(struct mirror *m); /* out of the picture, and freed */
 void mirrors_free(struct root *root);
 int mirror_put(const struct mirror *m, enum replication_side side); /* in a transaction */
+int mirror_half_save(const struct mirror *m, enum replication_side side); /* one of its own */
+int mirror_half_remove(const struct mirror *m, enum replication_side side); /* and its hold */
 /* A new state in both halves, target first; a pool that is away hears of it later. */
 int mirror_state_set(struct mirror *m, lsm_replication_state state);
 /* The picture alone, and the event, when the rows were committed with something else. */
@@ -63,6 +65,8 @@ void mirror_error_set(struct mirror *m, int code, const char *message); /* the p
 void mirror_tell_target(const struct mirror *m);
 void mirror_tell_source(const struct mirror *m); /* the source's half, after the target's */
 void mirrors_mark(struct root *root); /* notes in the volumes who may not be written, and why */
+
+/* mirror_load.c */
 int mirrors_load(struct root *root); /* when all volumes are there */
 int mirrors_reconcile(struct root *root); /* when the jobs are, too */
 int holds_sweep(struct pool *pool);       /* then: holds whose owner is gone */
@@ -71,7 +75,6 @@ bool mirrors_round(void *root); /* the intervals */
 /* --- verbs ----------------------------------------------------------------------------------- */
 
 lsm_replication *mirror_record(struct mirror *m);
-int mirror_begin(const struct plan *plan, char **job);
 int mirror_sync(struct mirror *m, char **job);
 int mirror_pause(struct mirror *m);
 int mirror_resume(struct mirror *m, lsm_flag flags);
@@ -81,7 +84,12 @@ int mirror_reverse(struct mirror *m, char **job, lsm_flag flags);
 int mirror_break(struct mirror *m);
 int mirror_target_delete(struct mirror *m); /* the volume, and with it the relation */
 
+/* mirror_birth.c */
+int mirror_begin(const struct plan *plan, char **job);
+
 /* mirror_ship.c */
+extern const struct job_body ship_body;
+int ship_row_fill(const struct mirror *m, lsm_job_kind kind, uint64_t size, struct job_row *row);
 int ship_begin(struct mirror *m, lsm_job_kind kind, char **job); /* 7, or 125: nothing to ship */
 int ship_load(struct pool *pool, struct job_row *row);
 bool ship_is_pending(struct mirror *m); /* something was written since the last */

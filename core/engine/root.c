@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "contents.h"
 #include "root.h"
 #include "chores.h"
 #include "upkeep.h"
@@ -24,8 +25,6 @@
 #include "../util/clock.h"
 #include "../util/error.h"
 #include "../util/guid.h"
-
-#define DEFAULT_POOL "default"
 
 static struct {
     pthread_mutex_t lock;
@@ -150,140 +149,6 @@ static int read_system(struct root *root)
                              : error_set(LSM_ERR_DAMAGED, path, "%s does not hold an id", path);
 }
 
-/* --- which pools there are ------------------------------------------------------------------- */
-
-static bool exists(const char *directory, const char *name, const char *file)
-{
-    struct stat st;
-    autofree char *path = NULL;
-    return asprintf(&path, "%s/%s%s%s", directory, name, file ? "/" : "", file ? file : "") >= 0 &&
-           vfs->stat(path, &st) == 0;
-}
-
-/* A disk that does not answer is no reason to take a pool for something else. */
-static int is_pool(const char *directory, const char *name, bool *is)
-{
-    struct stat st;
-    autofree char *path = NULL;
-    if (asprintf(&path, "%s/%s/pool.db", directory, name) < 0)
-        return error_no_memory();
-    *is = vfs->stat(path, &st) == 0;
-    if (*is || errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)
-        return LSM_ERR_OK;
-    return error_set_errno(LSM_ERR_IO, errno, path, "cannot tell whether there is a pool %s", path);
-}
-
-static bool is_own(const char *name)
-{
-    return strcmp(name, "lock") == 0 || strcmp(name, "system") == 0 ||
-           strcmp(name, "system.new") == 0 || strcmp(name, "socket") == 0 ||
-           strcmp(name, "lost+found") == 0;
-}
-
-static bool has_no_layers(const char *directory, const char *name)
-{
-    autofree char *path = NULL;
-    DIR *entries = asprintf(&path, "%s/%s/layers", directory, name) < 0 ? NULL : opendir(path);
-    bool empty = true;
-    for (struct dirent *e; entries && empty && (e = readdir(entries)) != NULL;)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    if (entries)
-        closedir(entries);
-    return empty;
-}
-
-/* Whether a directory holds nothing but what the making of a pool begins with: no layers, and a
- * catalog that has not more than its first page. */
-static bool is_unborn_pool(const char *root, const char *name)
-{
-    static const char *const files[] = {".", "..", "lock", "layers", "pool.db", "pool.db-wal",
-                                        "pool.db-journal"};
-    struct stat st;
-    autofree char *path = NULL, *catalog = NULL;
-    if (asprintf(&path, "%s/%s", root, name) < 0 || asprintf(&catalog, "%s/pool.db", path) < 0 ||
-        (vfs->stat(catalog, &st) == 0 && st.st_size > 4096) || !has_no_layers(root, name))
-        return false;
-    DIR *directory = opendir(path);
-    bool unborn = directory != NULL;
-    for (struct dirent *e; unborn && (e = readdir(directory)) != NULL;) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-            known = known || strcmp(e->d_name, files[i]) == 0;
-        unborn = known;
-    }
-    if (directory)
-        closedir(directory);
-    return unborn;
-}
-
-struct contents {
-    char **pools;
-    uint32_t count;
-    bool foreign; /* something that is neither a pool nor ours */
-};
-
-static void contents_finish(struct contents *contents)
-{
-    for (uint32_t i = 0; i < contents->count; i++)
-        free(contents->pools[i]);
-    free(contents->pools);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int add_pool(struct contents *contents, const char *name)
-{
-    void *pools = realloc(contents->pools, (contents->count + 1) * sizeof *contents->pools);
-    if (!pools)
-        return error_no_memory();
-    contents->pools = pools;
-    contents->pools[contents->count] = strdup(name);
-    if (!contents->pools[contents->count])
-        return error_no_memory();
-    contents->count++;
-    return LSM_ERR_OK;
-}
-
-static int lost_catalog(const char *root, const char *name)
-{
-    error_set(LSM_ERR_DAMAGED, name, "the pool %s/%s has layers but no catalog: its pool.db is gone",
-              root, name);
-    error_hint("bring pool.db (and pool.db-wal) back; nothing was touched");
-    return LSM_ERR_DAMAGED;
-}
-
-static int look(const char *path, struct contents *contents)
-{
-    DIR *directory = opendir(path);
-    if (!directory)
-        return error_set_errno(errno == EACCES ? LSM_ERR_PERMISSION_DENIED : LSM_ERR_IO, errno,
-                               path, "cannot read the directory %s", path);
-    int code = LSM_ERR_OK;
-    for (struct dirent *e; code == LSM_ERR_OK && (e = readdir(directory)) != NULL;) {
-        const char *name = e->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_own(name))
-            continue;
-        bool pool = false;
-        if (name[0] != '.')
-            code = is_pool(path, name, &pool);
-        if (code != LSM_ERR_OK)
-            break;
-        if (pool)
-            code = add_pool(contents, name);
-        else if (!has_no_layers(path, name))
-            code = lost_catalog(path, name);
-        else if (strcmp(name, DEFAULT_POOL) != 0 || !is_unborn_pool(path, name))
-            contents->foreign = true;
-    }
-    closedir(directory);
-    if (contents->count)
-        qsort(contents->pools, contents->count, sizeof *contents->pools, by_name);
-    return code;
-}
-
 /* --- opening --------------------------------------------------------------------------------- */
 
 static void close_pool(struct pool *pool)
@@ -347,13 +212,13 @@ static int make_pool(struct root *root, const char *name, uint64_t limit, struct
 static int make_default(struct root *root)
 {
     autofree char *path = NULL;
-    if (asprintf(&path, "%s/" DEFAULT_POOL, root->path) < 0)
+    if (asprintf(&path, "%s/" CONTENTS_DEFAULT, root->path) < 0)
         return error_no_memory();
     if (vfs->mkdir(path, 0700) < 0 && errno != EEXIST)
         return error_set_errno(errno == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, errno, path,
                                "cannot make the pool %s", path);
     struct pool *pool;
-    int code = make_pool(root, DEFAULT_POOL, 0, &pool);
+    int code = make_pool(root, CONTENTS_DEFAULT, 0, &pool);
     if (code == LSM_ERR_OK && (code = append(root, pool)) != LSM_ERR_OK)
         close_pool(pool);
     return code;
@@ -371,7 +236,7 @@ static int open_listed(struct root *root, const char *name)
             return LSM_ERR_OK;
     struct pool *pool;
     struct pool_row row;
-    bool unborn = is_unborn_pool(root->path, name); /* its making was cut short */
+    bool unborn = contents_is_unborn(root->path, name); /* its making was cut short */
     int code = unborn ? fill_row(&row, 0) : LSM_ERR_OK;
     if (code == LSM_ERR_OK)
         code = open_pool(root, name, unborn ? &row : NULL, &pool);
@@ -418,7 +283,7 @@ static int start_services(struct root *root)
 static int set_up(struct root *root)
 {
     struct contents contents = {0};
-    int code = look(root->path, &contents);
+    int code = contents_look(root->path, &contents);
     if (code == LSM_ERR_OK && contents.count == 0 && contents.foreign) {
         code = error_set(LSM_ERR_INVALID_ARGUMENT, root->path,
                          "the directory %s holds other things and no pool", root->path);
@@ -575,9 +440,9 @@ static int place_pool(struct root *root, const char *path, const char *directory
     if (!*made && vfs->stat(directory, &st) == 0 && !S_ISDIR(st.st_mode))
         return error_set(LSM_ERR_INVALID_ARGUMENT, directory, "%s is not a directory", directory);
     struct contents contents = {0};
-    int code = look(directory, &contents);
-    if (code == LSM_ERR_OK && (contents.count || contents.foreign || exists(directory, "lock", NULL) ||
-                               exists(directory, "layers", NULL)))
+    int code = contents_look(directory, &contents);
+    if (code == LSM_ERR_OK && (contents.count || contents.foreign || contents_exists(directory, "lock", NULL) ||
+                               contents_exists(directory, "layers", NULL)))
         code = error_set(LSM_ERR_INVALID_ARGUMENT, directory,
                          "the directory %s is not empty", directory);
     contents_finish(&contents);
@@ -607,8 +472,8 @@ int root_pool_create(struct root *root, const char *name, const char *directory,
     if (root->read_only)
         return error_set(LSM_ERR_READ_ONLY, root->path, "the root %s lies on a read-only file"
                          " system", root->path);
-    bool begun = !directory && is_unborn_pool(root->path, name); /* and cut off: it is gone on with */
-    if (pool_by_name(root, name) || is_own(name) || (exists(root->path, name, NULL) && !begun))
+    bool begun = !directory && contents_is_unborn(root->path, name); /* and cut off: it is gone on with */
+    if (pool_by_name(root, name) || contents_is_own(name) || (contents_exists(root->path, name, NULL) && !begun))
         return error_set(LSM_ERR_NAME_CONFLICT, name, "the name «%s» is taken in the root %s", name,
                          root->path);
     autofree char *path = NULL;

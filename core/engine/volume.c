@@ -13,9 +13,6 @@
 #include "../util/error.h"
 #include "../util/guid.h"
 
-#define TAGS_MAX 64
-#define TAG_BYTES_MAX 4096
-
 /* --- the picture ----------------------------------------------------------------------------- */
 
 static bool copy_text(char **to, const char *from)
@@ -94,79 +91,10 @@ static int load(void *argument, const struct volume_row *row)
     return LSM_ERR_OK;
 }
 
-static size_t count_tags(const struct volume *volume)
-{
-    size_t n = 0;
-    while (volume->tags && volume->tags[n])
-        n += 2;
-    return n / 2;
-}
-
-static size_t find_tag(const struct volume *volume, const char *key)
-{
-    size_t i = 0;
-    while (volume->tags && volume->tags[i] && strcmp(volume->tags[i], key) != 0)
-        i += 2;
-    return i;
-}
-
-/* A tag in the picture: `texts` is what pair_alloc made. */
-static char **pair_alloc(const struct volume *volume, const char *key, const char *value,
-                         char *pair[2])
-{
-    char **tags = malloc((2 * count_tags(volume) + 3) * sizeof *tags);
-    pair[0] = strdup(key);
-    pair[1] = strdup(value);
-    if (tags && pair[0] && pair[1])
-        return tags;
-    free(tags);
-    free(pair[0]);
-    free(pair[1]);
-    error_no_memory();
-    return NULL;
-}
-
-static void tag_remove(struct volume *volume, const char *key)
-{
-    size_t i = find_tag(volume, key);
-    if (!volume->tags || !volume->tags[i])
-        return;
-    free(volume->tags[i]);
-    free(volume->tags[i + 1]);
-    do
-        volume->tags[i] = volume->tags[i + 2];
-    while (volume->tags[i++]);
-}
-
-static void tag_put(struct volume *volume, char **tags, char *pair[2])
-{
-    tag_remove(volume, pair[0]);
-    size_t n = 2 * count_tags(volume);
-    if (n)
-        memcpy(tags, volume->tags, n * sizeof *tags);
-    tags[n] = pair[0];
-    tags[n + 1] = pair[1];
-    tags[n + 2] = NULL;
-    free(volume->tags);
-    volume->tags = tags;
-}
-
-static int load_tag(void *argument, const char *id, const char *key, const char *value)
-{
-    struct pool *pool = argument;
-    struct volume *volume;
-    char *pair[2];
-    HASH_FIND_STR(pool->volumes, id, volume);
-    char **tags = volume ? pair_alloc(volume, key, value, pair) : NULL;
-    if (tags)
-        tag_put(volume, tags, pair);
-    return tags || !volume ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
-}
-
 int volumes_load(struct pool *pool)
 {
     int code = catalog_volumes(pool->catalog, load, pool);
-    return code == LSM_ERR_OK ? catalog_tags(pool->catalog, load_tag, pool) : code;
+    return code == LSM_ERR_OK ? catalog_tags(pool->catalog, volume_tag_load, pool) : code;
 }
 
 void volumes_free(struct pool *pool)
@@ -231,109 +159,6 @@ int volume_round_size(uint64_t *size)
               (unsigned long long)*size);
     error_hint("ask for less than 8 EiB");
     return LSM_ERR_NOT_ENOUGH_SPACE;
-}
-
-/* --- the stack ------------------------------------------------------------------------------- */
-
-int volume_open_stack(struct volume *volume)
-{
-    if (volume->handles++ > 0)
-        return LSM_ERR_OK;
-    volume->stack = stack_open(volume->top, volume->size);
-    if (volume->stack)
-        return LSM_ERR_OK;
-    volume->handles--;
-    return error_pending();
-}
-
-/* What a top's map says is in memory alone until it is flushed, and memory is what goes now. */
-int volume_close_stack(struct volume *volume)
-{
-    if (--volume->handles > 0)
-        return LSM_ERR_OK;
-    int code = volume->top->map && !volume->pool->read_only ? layer_flush(volume->top)
-                                                            : LSM_ERR_OK;
-    stack_close(volume->stack);
-    volume->stack = NULL;
-    return code;
-}
-
-uint32_t volume_stacks_with(const struct pool *pool, const struct layer *layer)
-{
-    uint32_t n = 0;
-    for (const struct volume *v = pool->volumes; v; v = v->hh.next)
-        n += v->stack && stack_has(v->stack, layer);
-    return n;
-}
-
-int volume_stacks_prepare(struct pool *pool, struct layer *layer, struct layer *instead,
-                          struct swap **swaps, uint32_t *count)
-{
-    uint32_t n = volume_stacks_with(pool, layer);
-    *count = 0;
-    *swaps = calloc(n ? n : 1, sizeof **swaps);
-    if (!*swaps)
-        return error_no_memory();
-    for (struct volume *v = pool->volumes; v; v = v->hh.next) {
-        if (!v->stack || !stack_has(v->stack, layer))
-            continue;
-        struct stack *stack = stack_exchange(v->stack, layer, instead);
-        if (!stack)
-            return LSM_ERR_NO_MEMORY;
-        (*swaps)[(*count)++] = (struct swap){v, stack};
-    }
-    return LSM_ERR_OK;
-}
-
-void volume_gates_close(struct swap *swaps, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        gate_close(&swaps[i].volume->gate);
-}
-
-/* First all that is new is opened, then all that is old is closed: what is in both stays open. */
-void volume_stacks_swap(struct swap *swaps, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct volume *volume = swaps[i].volume;
-        struct stack *old = volume->stack;
-        volume->stack = swaps[i].stack;
-        swaps[i].stack = NULL;
-        for (uint32_t k = 0; k < volume->stack->depth; k++)
-            layer_open(volume->stack->layers[k], volume->size); /* open already: it cannot fail */
-        stack_close(old);
-        gate_open(&volume->gate);
-    }
-}
-
-void volume_stacks_discard(struct swap *swaps, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        stack_free(swaps[i].stack);
-    free(swaps);
-}
-
-int volume_flush_ahead(struct volume *volume)
-{
-    pthread_mutex_t *lock = &volume->pool->root->lock;
-    struct layer *top = volume->top;
-    if (!top->dirty || volume->pool->read_only)
-        return LSM_ERR_OK;
-    int code = volume_open_stack(volume);
-    if (code != LSM_ERR_OK)
-        return code;
-    volume->background++;
-    pthread_mutex_unlock(lock);
-    for (int i = 0; i < 2 && code == LSM_ERR_OK; i++)
-        code = layer_flush(top);
-    pthread_mutex_lock(lock);
-    struct _lsm_error *why = error_take();
-    volume->background--;
-    volume_close_stack(volume);
-    error_clear();
-    error_restore(why);
-    pthread_cond_broadcast(&volume->pool->root->quiet);
-    return code;
 }
 
 /* --- create ---------------------------------------------------------------------------------- */
@@ -639,49 +464,6 @@ int volume_admin_state_set(struct volume *volume, uint32_t state)
     return code;
 }
 
-static int check_tag(const struct volume *volume, const char *key, const char *value)
-{
-    size_t bytes = strlen(key) + strlen(value), at = find_tag(volume, key), count;
-    bool is_new = !volume->tags || !volume->tags[at];
-    for (size_t i = 0; volume->tags && volume->tags[i]; i++)
-        bytes += i / 2 == at / 2 && !is_new ? 0 : strlen(volume->tags[i]);
-    count = count_tags(volume) + is_new;
-    if (count <= TAGS_MAX && bytes <= TAG_BYTES_MAX)
-        return LSM_ERR_OK;
-    error_set(LSM_ERR_INVALID_ARGUMENT, volume->id,
-              "the volume «%s» would have %zu tags of %zu bytes; it may have %d of %d",
-              volume->name, count, bytes, TAGS_MAX, TAG_BYTES_MAX);
-    error_hint("remove a tag first");
-    return LSM_ERR_INVALID_ARGUMENT;
-}
-
-int volume_tag_set(struct volume *volume, const char *key, const char *value)
-{
-    struct catalog *catalog = volume->pool->catalog;
-    char *pair[2] = {NULL}, **tags = NULL;
-    int code = pool_check_writable(volume->pool);
-    if (code == LSM_ERR_OK && value)
-        code = check_tag(volume, key, value);
-    if (code == LSM_ERR_OK && value && !(tags = pair_alloc(volume, key, value, pair)))
-        code = LSM_ERR_NO_MEMORY;
-    if (code == LSM_ERR_OK)
-        code = catalog_begin(catalog);
-    if (code == LSM_ERR_OK)
-        code = catalog_end(catalog, catalog_tag_set(catalog, volume->id, key, value));
-    if (code != LSM_ERR_OK) {
-        free(tags);
-        free(pair[0]);
-        free(pair[1]);
-        return code;
-    }
-    if (value)
-        tag_put(volume, tags, pair);
-    else
-        tag_remove(volume, key);
-    event_publish(volume->pool->root->hub, LSM_EVENT_VOLUME, volume->id, -1, -1);
-    return code;
-}
-
 /* --- the record ------------------------------------------------------------------------------ */
 
 static void count_layers(const struct volume *volume, lsm_volume *record)
@@ -694,18 +476,6 @@ static void count_layers(const struct volume *volume, lsm_volume *record)
         record->exclusive_bytes += alone ? bytes : 0;
         record->depth++;
     }
-}
-
-static int copy_tags(const struct volume *volume, lsm_volume *record)
-{
-    size_t n = 2 * count_tags(volume);
-    if (!n)
-        return LSM_ERR_OK;
-    record->tags = calloc(n + 1, sizeof *record->tags);
-    for (size_t i = 0; record->tags && i < n; i++)
-        if (record_text(&record->tags[i], volume->tags[i]) != LSM_ERR_OK)
-            return LSM_ERR_NO_MEMORY;
-    return record->tags ? LSM_ERR_OK : error_no_memory();
 }
 
 lsm_volume *volume_record(struct volume *volume)
@@ -728,7 +498,7 @@ lsm_volume *volume_record(struct volume *volume)
         record_text(&record->system_id, pool->root->id) == LSM_ERR_OK &&
         record_text(&record->pool_id, pool->id) == LSM_ERR_OK &&
         record_text(&record->parent_id, volume->parent[0] ? volume->parent : NULL) == LSM_ERR_OK &&
-        copy_tags(volume, record) == LSM_ERR_OK)
+        volume_tags_copy(volume, record) == LSM_ERR_OK)
         return record;
     record_destroy(&volume_type, record);
     return NULL;

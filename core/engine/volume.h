@@ -36,6 +36,8 @@ void volume_remove(struct volume *volume);
 int volume_rename(struct volume *volume, const char *name);
 int volume_admin_state_set(struct volume *volume, uint32_t state);
 int volume_tag_set(struct volume *volume, const char *key, const char *value);
+int volume_tag_load(void *pool, const char *volume, const char *key, const char *value);
+int volume_tags_copy(const struct volume *volume, lsm_volume *record);
 int volume_check_dependants(const struct volume *volume); /* 161 naming what depends on it */
 int volume_check_jobs(const struct volume *volume);       /* the same for jobs alone */
 

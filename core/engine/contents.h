@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What there is in a root's directory: pools, our own files, and what is somebody else's. */
+#ifndef REPLICANT_ENGINE_CONTENTS_H
+#define REPLICANT_ENGINE_CONTENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONTENTS_DEFAULT "default" /* the pool that an empty root gets */
+
+struct contents {
+    char **pools;
+    uint32_t count;
+    bool foreign; /* something that is neither a pool nor ours */
+};
+
+int contents_look(const char *path, struct contents *contents);
+void contents_finish(struct contents *contents);
+
+bool contents_exists(const char *directory, const char *name, const char *file); /* NULL: itself */
+bool contents_is_own(const char *name); /* a root's own file */
+/* A pool whose making was cut short: it has no layers, and of its catalog not more than a page. */
+bool contents_is_unborn(const char *root, const char *name);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Relations when a root is opened: two halves become one, what a crash left between two commits is
+ * caught up with, and holds whose owner is gone are dropped.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mirror.h"
+#include "../util/error.h"
+
+static void fill(struct mirror *m, const struct replication_row *row, const char *own_pool)
+{
+    memcpy(m->id, row->id, ID_SIZE);
+    memcpy(m->source, row->source, ID_SIZE);
+    memcpy(m->target, row->target, ID_SIZE);
+    memcpy(m->generation, row->generation, ID_SIZE);
+    memcpy(row->side == SIDE_SOURCE ? m->source_pool : m->target_pool, own_pool, ID_SIZE);
+    memcpy(row->side == SIDE_SOURCE ? m->target_pool : m->source_pool, row->peer, ID_SIZE);
+    m->type = (lsm_replication_type)row->type;
+    m->state = (lsm_replication_state)row->state;
+    m->epoch = row->epoch;
+    m->rate_limit = row->rate_limit;
+    m->interval_ms = row->interval_ms;
+    m->on_error = (lsm_target_error_policy)row->on_error;
+    m->synced_ms = row->synced_ms;
+    m->synced_bytes = row->synced_bytes;
+    m->synced_duration_ms = row->synced_duration_ms;
+    snprintf(m->diverged, sizeof m->diverged, "%s", row->diverged ? row->diverged : "");
+    mirror_error_set(m, row->error, row->message);
+}
+
+/* Two halves of one relation: the higher epoch speaks. */
+static int load_half(void *argument, const struct replication_row *row)
+{
+    struct pool *pool = argument;
+    struct mirror *m = mirror_find(pool->root, row->id);
+    if (m) {
+        if (row->epoch > m->epoch)
+            fill(m, row, pool->id);
+        return LSM_ERR_OK;
+    }
+    m = mirror_alloc(pool->root);
+    if (!m)
+        return LSM_ERR_NO_MEMORY;
+    fill(m, row, pool->id);
+    mirror_enter(m);
+    return LSM_ERR_OK;
+}
+
+int mirrors_load(struct root *root)
+{
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        code = catalog_replications(root->pools[i]->catalog, load_half, root->pools[i]);
+    return code;
+}
+
+/* The source's hold is behind when a crash came between the two commits of a ship: the job's own
+ * hold is then on the instant that the target has. */
+static int catch_up(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL, *hold = pool ? pool->holds : NULL;
+    if (!pool || pool->read_only || !m->generation[0] ||
+        (own && strcmp(own->layer->generation, m->generation) == 0))
+        return LSM_ERR_OK;
+    while (hold && strcmp(hold->layer->generation, m->generation) != 0)
+        hold = hold->next;
+    if (!hold)
+        return LSM_ERR_OK;
+    struct layer *layer = hold->layer;
+    struct hold *fresh;
+    int code = pool_hold_alloc(m->id, pool, &fresh);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = catalog_begin(pool->catalog);
+    if (code == LSM_ERR_OK) {
+        code = pool_hold_doom(pool, m->id);
+        if (code == LSM_ERR_OK)
+            code = catalog_hold_add(pool->catalog, m->id, pool->id, layer->row);
+        code = catalog_end(pool->catalog, code);
+    }
+    if (code != LSM_ERR_OK) {
+        free(fresh);
+        return code;
+    }
+    pool_hold_enter(pool, fresh, layer);
+    struct hold *gone = own ? pool_hold_take(pool, own) : NULL;
+    if (gone)
+        pool_layers_drop(pool, gone->layer);
+    free(gone);
+    return code;
+}
+
+/* A relation whose target's half never came to be, or whose end is gone, is none. */
+static bool is_void(const struct mirror *m)
+{
+    struct pool *target = mirror_pool(m, SIDE_TARGET), *source = mirror_pool(m, SIDE_SOURCE);
+    return (target && !mirror_volume(m, SIDE_TARGET)) || (source && !mirror_volume(m, SIDE_SOURCE));
+}
+
+static bool has_common_instant(const struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    bool alike = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
+                 m->state == LSM_REPLICATION_STATE_IN_SYNC;
+    return !pool || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
+           pool_hold(pool, m->id, true) != NULL;
+}
+
+/* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. */
+static int reconcile_sync(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    if (m->state == LSM_REPLICATION_STATE_IN_SYNC && pool && !pool->read_only) {
+        int code = pool_hold_release(pool, m->id);
+        if (code != LSM_ERR_OK)
+            return code;
+    }
+    return sync_load(m);
+}
+
+int mirrors_reconcile(struct root *root)
+{
+    for (struct mirror *m = root->mirrors, *next; m; m = next) {
+        next = m->next;
+        if (is_void(m)) {
+            mirror_half_remove(m, SIDE_SOURCE);
+            mirror_half_remove(m, SIDE_TARGET);
+            mirror_leave(m);
+            continue;
+        }
+        int code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
+        if (code != LSM_ERR_OK)
+            return code;
+        if (!has_common_instant(m)) {
+            mirror_error_set(m, LSM_ERR_DAMAGED,
+                             "the last common instant is gone from the source's pool");
+            mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+        } else if (m->state == LSM_REPLICATION_STATE_RESYNCING && !m->job[0]) {
+            mirror_state_show(m, LSM_REPLICATION_STATE_PAUSED); /* its job never came to be */
+        }
+        mirror_half_save(m, SIDE_TARGET);
+        mirror_half_save(m, SIDE_SOURCE);
+        error_clear();
+    }
+    mirrors_mark(root);
+    return LSM_ERR_OK;
+}
+
+/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
+static bool is_orphan(struct root *root, const struct hold *hold)
+{
+    lsm_job *job = NULL;
+    if (!pool_by_id(root, hold->pool) || mirror_find(root, hold->owner))
+        return false;
+    for (const struct mirror *m = root->mirrors; m; m = m->next)
+        if (strcmp(m->target, hold->owner) == 0 && m->state == LSM_REPLICATION_STATE_SPLIT)
+            return false; /* the split point */
+    if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
+        return true;
+    bool ended = job->state >= LSM_JOB_STATE_DONE;
+    record_destroy(&job_type, job);
+    return ended;
+}
+
+int holds_sweep(struct pool *pool)
+{
+    int code = LSM_ERR_OK;
+    for (struct hold *hold = pool->holds, *next; hold && code == LSM_ERR_OK; hold = next) {
+        next = hold->next;
+        if (!pool->read_only && is_orphan(pool->root, hold))
+            code = pool_hold_release(pool, hold->owner);
+        if (code == LSM_ERR_OK)
+            error_clear();
+    }
+    return code;
+}
