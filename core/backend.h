@@ -25,8 +25,8 @@ struct replicate_request {
     const lsm_pool *pool; /* NULL: the sources' own */
     lsm_volume **sources;
     const char **names;
-    uint32_t count;                                /* 1, or a group's */
-    const struct _lsm_replicate_options *options;  /* never NULL */
+    uint32_t count;                               /* 1, or a group's */
+    const struct _lsm_replicate_options *options; /* never NULL */
 };
 
 struct backend_ops {
@@ -53,8 +53,7 @@ struct backend_ops {
     int (*volume_resize)(void *b, const lsm_volume *volume, uint64_t size_bytes,
                          lsm_volume **resized, char **job);
     int (*volume_delete)(void *b, const lsm_volume *volume, char **job);
-    int (*volume_rename)(void *b, const lsm_volume *volume, const char *name,
-                         lsm_volume **renamed);
+    int (*volume_rename)(void *b, const lsm_volume *volume, const char *name, lsm_volume **renamed);
     int (*volume_admin_state_set)(void *b, const lsm_volume *volume, uint32_t state);
     int (*volume_tag_set)(void *b, const lsm_volume *volume, const char *key, const char *value);
     int (*volume_child_dependency)(void *b, const lsm_volume *volume, bool *yes);
@@ -105,8 +104,7 @@ struct backend_ops {
     int (*io_write_zeroes)(void *io, uint64_t count, uint64_t offset);
     int (*io_discard)(void *io, uint64_t count, uint64_t offset);
     int (*io_flush)(void *io);
-    int (*io_extents)(void *io, uint64_t count, uint64_t offset, lsm_extent **extents,
-                      uint32_t *n);
+    int (*io_extents)(void *io, uint64_t count, uint64_t offset, lsm_extent **extents, uint32_t *n);
 };
 
 /* The table for a URI's scheme (what stands before a '+'); NULL: no such backend. */

@@ -64,8 +64,7 @@ int catalog_failed(struct catalog *catalog, const char *verb)
     int code = sqlite3_errcode(catalog->db), sys_errno = sqlite3_system_errno(catalog->db);
     const char *why = sqlite3_errmsg(catalog->db), *path = catalog->path;
     switch (code & 0xff) {
-    case SQLITE_NOMEM:
-        return error_no_memory();
+    case SQLITE_NOMEM: return error_no_memory();
     case SQLITE_FULL:
         error_set(LSM_ERR_NOT_ENOUGH_SPACE, path, "no space to %s the catalog %s", verb, path);
         error_hint("free some space on the pool's file system");
@@ -88,8 +87,7 @@ int catalog_failed(struct catalog *catalog, const char *verb)
         error_set_errno(LSM_ERR_IO, sys_errno ? sys_errno : EIO, path, "cannot %s the catalog %s",
                         verb, path);
         break;
-    default:
-        error_set(LSM_ERR_LIB_BUG, path, "cannot %s the catalog %s: %s", verb, path, why);
+    default: error_set(LSM_ERR_LIB_BUG, path, "cannot %s the catalog %s: %s", verb, path, why);
     }
     return error_pending();
 }
@@ -131,13 +129,14 @@ static int catalog_run(struct catalog *catalog, enum statement which, const char
 
 int catalog_execute(struct catalog *catalog, const char *sql)
 {
-    return sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) == SQLITE_OK ? LSM_ERR_OK
-                                                                          : catalog_failed(catalog, "open");
+    return sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? LSM_ERR_OK
+               : catalog_failed(catalog, "open");
 }
 
 /* Every row of a query to a callback that reads it. */
-static int each(struct catalog *catalog, const char *sql,
-                int (*read_row)(sqlite3_stmt *, void *), void *argument)
+static int each(struct catalog *catalog, const char *sql, int (*read_row)(sqlite3_stmt *, void *),
+                void *argument)
 {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(catalog->db, sql, -1, &statement, NULL) != SQLITE_OK)
@@ -165,9 +164,9 @@ int catalog_number(struct catalog *catalog, const char *sql, int64_t *value)
 
 /* --- transactions ---------------------------------------------------------------------------- */
 
-/* A commit that failed may have left all of its frames in the WAL, and who opens the catalog after a
- * crash would take it for done. A transaction that changes nothing is written over them: only then
- * has it surely not happened, and its files may go. */
+/* A commit that failed may have left all of its frames in the WAL, and who opens the catalog after
+ * a crash would take it for done. A transaction that changes nothing is written over them: only
+ * then has it surely not happened, and its files may go. */
 static int make_certain(struct catalog *catalog)
 {
     int64_t version;
@@ -403,8 +402,10 @@ int catalog_pool_get(struct catalog *catalog, struct pool_row *row)
     *row = (struct pool_row){0};
     int code = each(catalog, "SELECT id, limit_bytes, created_ms FROM pool", read_pool, row);
     if (code == LSM_ERR_OK && !row->id[0])
-        code = error_set(LSM_ERR_DAMAGED, catalog->path, "the catalog %s does not say which pool"
-                         " it is of", catalog->path);
+        code = error_set(LSM_ERR_DAMAGED, catalog->path,
+                         "the catalog %s does not say which pool"
+                         " it is of",
+                         catalog->path);
     return code;
 }
 
@@ -413,7 +414,7 @@ int catalog_pool_get(struct catalog *catalog, struct pool_row *row)
 int catalog_layer_add(struct catalog *catalog, struct layer_row *row)
 {
     int code = catalog_run(catalog, LAYER_ADD, "tiiii", row->guid, (int64_t)row->state, row->below,
-                   (int64_t)row->below_limit, (int64_t)row->full);
+                           (int64_t)row->below_limit, (int64_t)row->full);
     if (code == LSM_ERR_OK)
         row->row = sqlite3_last_insert_rowid(catalog->db);
     return code;
@@ -422,7 +423,8 @@ int catalog_layer_add(struct catalog *catalog, struct layer_row *row)
 int catalog_layer_adopt(struct catalog *catalog, int64_t row, int64_t below, uint64_t below_limit,
                         bool full)
 {
-    return catalog_run(catalog, LAYER_ADOPT, "iiii", row, below, (int64_t)below_limit, (int64_t)full);
+    return catalog_run(catalog, LAYER_ADOPT, "iiii", row, below, (int64_t)below_limit,
+                       (int64_t)full);
 }
 
 int catalog_layer_freeze(struct catalog *catalog, int64_t row, const char *generation)
@@ -453,8 +455,8 @@ int catalog_layer_remove(struct catalog *catalog, int64_t row)
 int catalog_volume_add(struct catalog *catalog, const struct volume_row *row)
 {
     return catalog_run(catalog, VOLUME_ADD, "ttiiiititti", row->id, row->name, (int64_t)row->size,
-               (int64_t)row->provision, (int64_t)row->admin_state, row->top, row->parent,
-               (int64_t)row->ready, row->key, row->request, (int64_t)row->created_ms);
+                       (int64_t)row->provision, (int64_t)row->admin_state, row->top, row->parent,
+                       (int64_t)row->ready, row->key, row->request, (int64_t)row->created_ms);
 }
 
 int catalog_volume_remove(struct catalog *catalog, const char *id)
@@ -511,11 +513,11 @@ int catalog_hold_remove(struct catalog *catalog, const char *owner)
 int catalog_replication_put(struct catalog *catalog, const struct replication_row *row)
 {
     return catalog_run(catalog, REPLICATION_PUT, "titttiiitiiiiiiitt", row->id, (int64_t)row->side,
-               row->peer, row->source, row->target, (int64_t)row->type, (int64_t)row->state,
-               (int64_t)row->epoch, row->generation, (int64_t)row->interval_ms,
-               (int64_t)row->rate_limit, (int64_t)row->on_error, (int64_t)row->synced_ms,
-               (int64_t)row->synced_bytes, (int64_t)row->synced_duration_ms, (int64_t)row->error,
-               row->message, row->diverged);
+                       row->peer, row->source, row->target, (int64_t)row->type, (int64_t)row->state,
+                       (int64_t)row->epoch, row->generation, (int64_t)row->interval_ms,
+                       (int64_t)row->rate_limit, (int64_t)row->on_error, (int64_t)row->synced_ms,
+                       (int64_t)row->synced_bytes, (int64_t)row->synced_duration_ms,
+                       (int64_t)row->error, row->message, row->diverged);
 }
 
 int catalog_replication_remove(struct catalog *catalog, const char *id, enum replication_side side)

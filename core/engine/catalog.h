@@ -73,8 +73,9 @@ int catalog_pool_get(struct catalog *catalog, struct pool_row *row);
  * during the callback. */
 int catalog_layers(struct catalog *, int (*row)(void *, const struct layer_row *), void *);
 int catalog_volumes(struct catalog *, int (*row)(void *, const struct volume_row *), void *);
-int catalog_tags(struct catalog *, int (*row)(void *, const char *volume, const char *key,
-                                              const char *value), void *);
+int catalog_tags(struct catalog *,
+                 int (*row)(void *, const char *volume, const char *key, const char *value),
+                 void *);
 int catalog_holds(struct catalog *, int (*row)(void *, const struct hold_row *), void *);
 int catalog_replications(struct catalog *, int (*row)(void *, const struct replication_row *),
                          void *);
@@ -113,7 +114,8 @@ int catalog_hold_remove(struct catalog *, const char *owner); /* all of this own
 int catalog_replication_put(struct catalog *, const struct replication_row *row);
 int catalog_replication_remove(struct catalog *, const char *id, enum replication_side side);
 
-/* Whether the WAL has grown enough for a checkpoint, and the checkpoint: off the path of a freeze. */
+/* Whether the WAL has grown enough for a checkpoint, and the checkpoint: off the path of a freeze.
+ */
 bool catalog_checkpoint_due(const struct catalog *catalog);
 int catalog_checkpoint(struct catalog *catalog);
 

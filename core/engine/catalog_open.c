@@ -93,7 +93,8 @@ static void grow_wal(struct catalog *catalog)
     }
     int code = catalog_execute(catalog, "CREATE TABLE IF NOT EXISTS room (bytes BLOB)");
     if (code == LSM_ERR_OK)
-        code = catalog_execute(catalog, "INSERT INTO room VALUES (zeroblob(" TEXT_OF(WAL_GROWN_BYTES) "))");
+        code = catalog_execute(catalog,
+                               "INSERT INTO room VALUES (zeroblob(" TEXT_OF(WAL_GROWN_BYTES) "))");
     if (code == LSM_ERR_OK)
         code = catalog_execute(catalog, "DROP TABLE room");
     if (catalog_end(catalog, code) == LSM_ERR_OK)
@@ -126,9 +127,10 @@ static int open_database(struct catalog *catalog, bool create)
 static int open_read_only(struct catalog *catalog)
 {
     if (!wal_is_empty(catalog->path)) {
-        error_set(LSM_ERR_READ_ONLY, catalog->path,
-                  "%s lies on a read-only file system and has changes that were not yet put in order",
-                  catalog->path);
+        error_set(
+            LSM_ERR_READ_ONLY, catalog->path,
+            "%s lies on a read-only file system and has changes that were not yet put in order",
+            catalog->path);
         error_hint("mount the file system for writing once, open the pool, and close it");
         return LSM_ERR_READ_ONLY;
     }
@@ -153,10 +155,11 @@ static int set_up(struct catalog *catalog, const struct pool_row *fresh)
     }
     if (code == LSM_ERR_OK)
         code = catalog_execute(catalog, "PRAGMA locking_mode = EXCLUSIVE;"
-                                "PRAGMA temp_store = MEMORY;"
-                                "PRAGMA foreign_keys = ON;"
-                                "PRAGMA wal_autocheckpoint = 0");
-    if (code == LSM_ERR_OK && !fresh) /* before anything is written: what is refused stays as it is */
+                                        "PRAGMA temp_store = MEMORY;"
+                                        "PRAGMA foreign_keys = ON;"
+                                        "PRAGMA wal_autocheckpoint = 0");
+    if (code == LSM_ERR_OK &&
+        !fresh) /* before anything is written: what is refused stays as it is */
         code = check(catalog, NULL);
     if (code == LSM_ERR_OK)
         code = catalog_execute(catalog, "PRAGMA journal_mode = WAL");

@@ -11,7 +11,8 @@
 #include "../util/error.h"
 #include "../util/guid.h"
 
-static int commit(const struct freeze *freeze, const struct layer *top, const struct volume_row *row)
+static int commit(const struct freeze *freeze, const struct layer *top,
+                  const struct volume_row *row)
 {
     struct catalog *catalog = freeze->volume->pool->catalog;
     int code = catalog_begin(catalog);

@@ -54,8 +54,8 @@ static bool has_no_layers(const char *directory, const char *name)
  * catalog that has not more than its first page. */
 bool contents_is_unborn(const char *root, const char *name)
 {
-    static const char *const files[] = {".", "..", "lock", "layers", "pool.db", "pool.db-wal",
-                                        "pool.db-journal"};
+    static const char *const files[] = {".",       "..",          "lock",           "layers",
+                                        "pool.db", "pool.db-wal", "pool.db-journal"};
     struct stat st;
     autofree char *path = NULL, *catalog = NULL;
     if (asprintf(&path, "%s/%s", root, name) < 0 || asprintf(&catalog, "%s/pool.db", path) < 0 ||
@@ -101,8 +101,8 @@ static int add_pool(struct contents *contents, const char *name)
 
 static int lost_catalog(const char *root, const char *name)
 {
-    error_set(LSM_ERR_DAMAGED, name, "the pool %s/%s has layers but no catalog: its pool.db is gone",
-              root, name);
+    error_set(LSM_ERR_DAMAGED, name,
+              "the pool %s/%s has layers but no catalog: its pool.db is gone", root, name);
     error_hint("bring pool.db (and pool.db-wal) back; nothing was touched");
     return LSM_ERR_DAMAGED;
 }

@@ -5,8 +5,8 @@
  *
  * The commit point is the target's volume row and the job's row, in the target's pool. Where the
  * source is in another pool, its freeze and hold are committed before, with the job's id in the
- * hold: one whose job never came to be is dropped at the next open. At the end «the volume is ready»
- * and «the job is done» are one transaction, and the hold goes after it.
+ * hold: one whose job never came to be is dropped at the next open. At the end «the volume is
+ * ready» and «the job is done» are one transaction, and the hold goes after it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static const struct job_body copy_body;
 
 /* --- beginning ------------------------------------------------------------------------------- */
 
-/* What a copy consists of before it is committed: half of it is thrown away when something fails. */
+/* What a copy consists of before it is committed: half of it is thrown away when something fails.
+ */
 struct draft {
     struct volume_row volume;
     struct job_row job;

@@ -31,14 +31,11 @@ static int load_job(void *pool, struct job_row *row)
     if (row->state == LSM_JOB_STATE_RUNNING) /* of an owner that died */
         row->state = LSM_JOB_STATE_QUEUED;
     switch (row->kind) {
-    case LSM_JOB_KIND_FLATTEN:
-        return flatten_load(pool, row);
+    case LSM_JOB_KIND_FLATTEN: return flatten_load(pool, row);
     case LSM_JOB_KIND_MIRROR_INITIAL:
     case LSM_JOB_KIND_SHIP:
-    case LSM_JOB_KIND_RESYNC:
-        return ship_load(pool, row);
-    default:
-        return copy_load(pool, row);
+    case LSM_JOB_KIND_RESYNC: return ship_load(pool, row);
+    default: return copy_load(pool, row);
     }
 }
 
@@ -63,8 +60,8 @@ static int load_jobs(struct root *root)
     return code;
 }
 
-static const struct root_guests guests = {.loaded = load_jobs, .leaving = mirrors_free,
-                                          .target_failed = mirror_target_failed};
+static const struct root_guests guests = {
+    .loaded = load_jobs, .leaving = mirrors_free, .target_failed = mirror_target_failed};
 
 static int read_options(const struct uri *uri, bool *direct)
 {
@@ -78,7 +75,8 @@ static int read_options(const struct uri *uri, bool *direct)
         else if (strcmp(key, "cache") != 0 || strcmp(value, "writeback") != 0)
             code = error_set(LSM_ERR_INVALID_ARGUMENT, uri->text,
                              "the URI's option «%s=%s» is unknown; there is cache=none and"
-                             " cache=writeback", key, value);
+                             " cache=writeback",
+                             key, value);
     }
     if (keys)
         lsm_string_list_free(keys);
@@ -270,8 +268,10 @@ static int resize_mirrored(struct volume *volume, uint64_t size)
 {
     struct root *root = volume->pool->root;
     if (volume->relation[0]) {
-        error_set(LSM_ERR_READ_ONLY, volume->id, "the volume «%s» is the target of the replication"
-                  " %s", volume->name, volume->relation);
+        error_set(LSM_ERR_READ_ONLY, volume->id,
+                  "the volume «%s» is the target of the replication"
+                  " %s",
+                  volume->name, volume->relation);
         error_hint("resize the source");
         return LSM_ERR_READ_ONLY;
     }
@@ -312,7 +312,7 @@ static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_vo
     return code == LSM_ERR_OK ? give_record(volume, resized) : code;
 }
 
-static int delete(void *b, const lsm_volume *record, char **job)
+static int delete (void *b, const lsm_volume *record, char **job)
 {
     struct root *root = ROOT(b);
     struct volume *volume;

@@ -24,9 +24,8 @@ int fill_save(struct job *job, const struct job_row *row)
 {
     struct catalog *catalog = FILL(job)->pool->catalog;
     int code = catalog_begin(catalog);
-    return code == LSM_ERR_OK
-               ? catalog_end(catalog, job_store_put(catalog_database(catalog), row))
-               : code;
+    return code == LSM_ERR_OK ? catalog_end(catalog, job_store_put(catalog_database(catalog), row))
+                              : code;
 }
 
 int fill_forget(struct job *job)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A job that fills a base layer from a frozen stack: what COPY and FLATTEN have in common. The job's
- * row is in the catalog of the pool that is filled, and its cursor is kept with every checkpoint.
+ * A job that fills a base layer from a frozen stack: what COPY and FLATTEN have in common. The
+ * job's row is in the catalog of the pool that is filled, and its cursor is kept with every
+ * checkpoint.
  */
 #ifndef REPLICANT_ENGINE_FILL_H
 #define REPLICANT_ENGINE_FILL_H
@@ -9,7 +10,7 @@
 #include "mover.h"
 #include "volume.h"
 
-struct fill { /* the job's context */
+struct fill {            /* the job's context */
     struct pool *pool;   /* that is filled */
     struct pool *source; /* that is read; NULL: it is not here */
 };
@@ -25,7 +26,7 @@ int fill_forget(struct job *job);
 int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size);
 /* The same of a delta alone, whose bytes become the job's total. */
 struct delta {
-    uint32_t depth;            /* the source's uppermost layers */
+    uint32_t depth;      /* the source's uppermost layers */
     struct map *regions; /* and these regions; NULL: none */
 };
 int fill_move_delta(struct job *job, const struct stack *source, const struct delta *delta,

@@ -4,9 +4,9 @@
  * clones that there are when it begins, one after the other.
  *
  * The layers that a clone shares with its source are copied into a new base, while both are used.
- * Then one transaction lets the lowest layer that is the clone's own stand on that base instead. What
- * the clone shows does not change at any moment. The base that is being filled is held by the job's
- * hold; which clones are left is the job's detail, the one at work first.
+ * Then one transaction lets the lowest layer that is the clone's own stand on that base instead.
+ * What the clone shows does not change at any moment. The base that is being filled is held by the
+ * job's hold; which clones are left is the job's detail, the one at work first.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,8 +272,7 @@ static int link_to_base(struct task *task)
     if (code == LSM_ERR_OK && !rest)
         code = error_no_memory();
     if (code == LSM_ERR_OK) {
-        struct job_row row =
-            job_row_as(job, rest[0] ? LSM_JOB_STATE_RUNNING : LSM_JOB_STATE_DONE);
+        struct job_row row = job_row_as(job, rest[0] ? LSM_JOB_STATE_RUNNING : LSM_JOB_STATE_DONE);
         row.detail = rest;
         row.cursor = 0;
         code = record_link(task, generation, &row);

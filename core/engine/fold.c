@@ -9,8 +9,9 @@
  * either of them since is seen at the end, and the merge is given up.
  *
  * An absorb first makes the base whole (what the top's limit hides is cut off) and moves the limit
- * out of the way, durably; then writes go to the base (stack.c) while the words of the top's map are
- * moved one by one. A freeze ends it at any moment: it takes `into` away behind the closed gate.
+ * out of the way, durably; then writes go to the base (stack.c) while the words of the top's map
+ * are moved one by one. A freeze ends it at any moment: it takes `into` away behind the closed
+ * gate.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -168,7 +169,8 @@ static int record_merge(const struct merge *m)
         return code;
     code = catalog_layer_stand(catalog, m->above->row, lower->row, m->above->below_limit);
     if (code == LSM_ERR_OK)
-        code = catalog_layer_stand(catalog, lower->row, lower->below ? lower->below->row : 0, limit);
+        code =
+            catalog_layer_stand(catalog, lower->row, lower->below ? lower->below->row : 0, limit);
     if (code == LSM_ERR_OK)
         code = catalog_layer_freeze(catalog, lower->row, m->upper->generation);
     if (code == LSM_ERR_OK)
@@ -191,7 +193,8 @@ static void show_merge(struct merge *m, struct swap *swaps, uint32_t count)
     pool_layer_forget(m->pool, m->upper);
 }
 
-/* What changed while the data was moved? Only the fold and the one above may use the upper layer. */
+/* What changed while the data was moved? Only the fold and the one above may use the upper layer.
+ */
 static bool still_fits(const struct merge *m)
 {
     return m->upper->uses == 2 && m->lower->uses == 2 && m->above->below == m->upper &&
@@ -235,8 +238,8 @@ static bool merge(struct merge *m)
 static bool can_absorb(const struct pool *pool, const struct volume *v)
 {
     const struct layer *top = v->top, *base = top->below;
-    return v->ready && !v->keeps_instant && base && !base->below && base->frozen && base->uses == 1 && top->uses == 1 &&
-           !top->into && !top->unfoldable && !v->background &&
+    return v->ready && !v->keeps_instant && base && !base->below && base->frozen &&
+           base->uses == 1 && top->uses == 1 && !top->into && !top->unfoldable && !v->background &&
            base->users == volume_stacks_with(pool, base);
 }
 
@@ -343,7 +346,7 @@ static bool absorb(struct volume *v)
     bool whole = code == LSM_ERR_OK && !ended && v->top == top && top->into;
     if (whole)
         code = end_absorb(v, top);
-    if (v->top == top && top->into) { /* not to its end: the top takes writes again */
+    if (v->top == top && top->into) {       /* not to its end: the top takes writes again */
         if (layer_flush(top) == LSM_ERR_OK) /* else its cleared bits still speak of the base */
             top->into = NULL;
         top->unfoldable = code != LSM_ERR_OK;

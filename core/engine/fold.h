@@ -3,15 +3,19 @@
  * Keeping stacks short, in the background (upkeep.c calls it).
  *
  * *Merge*: a frozen layer that one layer alone stands on is folded down into the frozen layer below
- * it, if that one, too, carries nothing else. *Absorb*: a writable top over a base that is its alone
- * goes into the base, and the volume is a plain raw image again.
+ * it, if that one, too, carries nothing else. *Absorb*: a writable top over a base that is its
+ * alone goes into the base, and the volume is a plain raw image again.
  */
 #ifndef REPLICANT_ENGINE_FOLD_H
 #define REPLICANT_ENGINE_FOLD_H
 
 #include "pool.h"
 
-enum fold_result { FOLD_NONE, FOLD_DONE, FOLD_LATER /* there will be one, when it has been quiet */ };
+enum fold_result {
+    FOLD_NONE,
+    FOLD_DONE,
+    FOLD_LATER /* there will be one, when it has been quiet */
+};
 
 /* Finds one fold in the pool and does it. Takes the root's lock for short steps. */
 enum fold_result fold_once(struct pool *pool);

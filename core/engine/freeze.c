@@ -13,10 +13,12 @@
 static bool is_empty(const struct volume *volume)
 {
     struct layer *top = volume->top;
-    return top->below && !top->into && !atomic_load(&top->touched) && top->below_limit >= volume->size;
+    return top->below && !top->into && !atomic_load(&top->touched) &&
+           top->below_limit >= volume->size;
 }
 
-/* The gate is closed only for the last flush, which finds little: volume_flush_ahead went before. */
+/* The gate is closed only for the last flush, which finds little: volume_flush_ahead went before.
+ */
 static int still(struct freeze *freeze)
 {
     struct volume *volume = freeze->volume;

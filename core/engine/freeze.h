@@ -16,11 +16,11 @@
 
 struct freeze {
     struct volume *volume;
-    struct layer *instant;  /* the frozen layer that shows the volume as it was */
-    struct layer *new_top;  /* NULL: the old one, which is empty, stays */
-    struct stack *stack;    /* the one with the new top, when the volume is open */
+    struct layer *instant; /* the frozen layer that shows the volume as it was */
+    struct layer *new_top; /* NULL: the old one, which is empty, stays */
+    struct stack *stack;   /* the one with the new top, when the volume is open */
     char generation[ID_SIZE];
-    bool gate;              /* the gate is closed though nothing is frozen */
+    bool gate; /* the gate is closed though nothing is frozen */
 };
 
 /* With the root's lock, from here to done or undo. Errors are set, and then nothing is held. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Entering: count yourself in, then look whether the gate is closed. Closing: close it, then look at
- * the counts. Both in sequentially consistent order, so at least one of the two sees the other.
+ * Entering: count yourself in, then look whether the gate is closed. Closing: close it, then look
+ * at the counts. Both in sequentially consistent order, so at least one of the two sees the other.
  */
 #include "gate.h"
 #include "../util/cleanup.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Flushing is shared: a thread that asks while a flush runs waits for the next one, and so does
- * everybody who asks meanwhile. One flush is: forget that the layer is dirty, snapshot the map, sync
- * the data, store the snapshot, sync the map. A bit is thus durable only after its data.
+ * everybody who asks meanwhile. One flush is: forget that the layer is dirty, snapshot the map,
+ * sync the data, store the snapshot, sync the map. A bit is thus durable only after its data.
  *
  * A sync that fails poisons the layer: Linux forgets which pages were dirty, so a later sync that
  * succeeds proves nothing. The poison goes with the last close, when memory is dropped and the next

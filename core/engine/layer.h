@@ -21,10 +21,10 @@
 
 /* Where layers of one pool live, and how they are opened. */
 struct layer_home {
-    char *directory;             /* <pool>/layers */
+    char *directory; /* <pool>/layers */
     struct descriptors *cache;
     bool read_only;
-    bool direct;                 /* ?cache=none */
+    bool direct; /* ?cache=none */
 };
 
 struct layer {
@@ -34,22 +34,22 @@ struct layer {
     struct layer *below;  /* NULL: a base */
     uint64_t below_limit; /* bytes from which on nothing shows through from below */
     bool frozen;
-    bool full;            /* its size is reserved */
-    bool recycled;        /* it is on the way to being a spare again */
-    bool unfoldable;      /* folding it failed */
-    uint32_t uses;        /* layers that stand on it, a volume whose top it is, holds */
-    uint32_t users;       /* open stacks that it is in */
-    uint64_t frozen_bytes; /* what it occupies, once frozen; UINT64_MAX: not asked yet */
+    bool full;                /* its size is reserved */
+    bool recycled;            /* it is on the way to being a spare again */
+    bool unfoldable;          /* folding it failed */
+    uint32_t uses;            /* layers that stand on it, a volume whose top it is, holds */
+    uint32_t users;           /* open stacks that it is in */
+    uint64_t frozen_bytes;    /* what it occupies, once frozen; UINT64_MAX: not asked yet */
     char generation[ID_SIZE]; /* of a frozen one: the name of its instant */
 
     /* while it is open */
     struct map *map;
-    int fd; /* of a writable layer; a frozen one's is pinned for each use */
+    int fd;             /* of a writable layer; a frozen one's is pinned for each use */
     struct layer *into; /* the base that is absorbing it: writes go there (stack.c, fold.c) */
     struct descriptor data, direct;
-    atomic_bool dirty;    /* written since the last flush began */
-    atomic_bool touched;  /* it may hold something */
-    atomic_int poisoned;  /* the errno of a sync that failed */
+    atomic_bool dirty;   /* written since the last flush began */
+    atomic_bool touched; /* it may hold something */
+    atomic_int poisoned; /* the errno of a sync that failed */
     struct {
         pthread_mutex_t lock;
         pthread_cond_t done;
@@ -60,7 +60,7 @@ struct layer {
 };
 
 struct layer *layer_alloc(const struct layer_home *home, const char *guid); /* NULL: no memory */
-void layer_free(struct layer *layer);                                       /* closed; NULL is fine */
+void layer_free(struct layer *layer); /* closed; NULL is fine */
 char *layer_path(const struct layer_home *home, const char *guid, const char *suffix);
 
 /* Makes the files of a layer, not yet durable: a base of `size` bytes, or a layer with a map. On
@@ -96,8 +96,8 @@ int layer_flush(struct layer *layer);
 
 /* Gives the file `size` bytes; the map too. The volume is still. Sets the error. */
 int layer_resize(struct layer *layer, uint64_t size);
-/* What lies from `limit` on is forgotten, and the file gets `size` bytes. Nobody sees that part, and
- * nobody is inside. Sets the error. */
+/* What lies from `limit` on is forgotten, and the file gets `size` bytes. Nobody sees that part,
+ * and nobody is inside. Sets the error. */
 int layer_cut(struct layer *layer, uint64_t limit, uint64_t size);
 /* Takes the blocks of [offset, offset + count) from the file system now. Sets the error. */
 int layer_allocate(struct layer *layer, uint64_t offset, uint64_t count);

@@ -46,7 +46,7 @@ _Static_assert(sizeof(struct sector) == SECTOR, "a sector is what a disk writes 
 struct header {
     char magic[16];
     char guid[32];
-    uint64_t length;   /* bytes that the file must have */
+    uint64_t length; /* bytes that the file must have */
     uint8_t unused[SECTOR - 64];
     uint64_t checksum; /* of all before it */
 };
@@ -239,8 +239,8 @@ void map_set(struct map *map, uint64_t cluster, uint64_t count)
     for (uint64_t word = cluster / 64; word <= (end - 1) / 64; word++) {
         struct chunk *chunk = map->chunks[word / CHUNK_WORDS];
         uint64_t mask = word_mask(word, cluster, end);
-        uint64_t old = atomic_fetch_or_explicit(&chunk->words[word % CHUNK_WORDS], mask,
-                                                memory_order_acq_rel);
+        uint64_t old =
+            atomic_fetch_or_explicit(&chunk->words[word % CHUNK_WORDS], mask, memory_order_acq_rel);
         if (mask & ~old) {
             atomic_fetch_add(&map->held, (uint64_t)__builtin_popcountll(mask & ~old));
             mark(map, chunk, word % CHUNK_WORDS);
@@ -290,8 +290,8 @@ static int take_chunk(struct map *map, uint64_t c, struct map_snapshot *s)
         }
         stored->number = c * CHUNK_SECTORS + i;
         for (unsigned w = 0; w < SECTOR_WORDS; w++)
-            stored->sector.words[w] = htole64(atomic_load_explicit(
-                &chunk->words[i * SECTOR_WORDS + w], memory_order_acquire));
+            stored->sector.words[w] = htole64(
+                atomic_load_explicit(&chunk->words[i * SECTOR_WORDS + w], memory_order_acquire));
         stored->sector.checksum =
             htole64(sector_checksum(&stored->sector, map->seed, stored->number));
     }
@@ -433,7 +433,8 @@ int map_file_load(int fd, const char *guid, struct map *map, const char **damage
     *where = size;
     if (size < le64toh(header.length))
         return -1;
-    /* The file of a volume that was shrunk may still say more: read it, so that it can be unsaid. */
+    /* The file of a volume that was shrunk may still say more: read it, so that it can be unsaid.
+     */
     if ((error = grow(map, size / PAGE)) != 0)
         return error;
     *damage = "a sector's checksum is wrong";

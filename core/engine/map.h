@@ -24,9 +24,9 @@
 
 struct map;
 
-struct map *map_create(uint64_t clusters); /* nothing held; NULL: no memory */
+struct map *map_create(uint64_t clusters);        /* nothing held; NULL: no memory */
 void map_name(struct map *map, const char *guid); /* whose it is, for its file's checksums */
-struct map *map_copy(const struct map *map); /* NULL: no memory */
+struct map *map_copy(const struct map *map);      /* NULL: no memory */
 void map_destroy(struct map *map);
 int map_resize(struct map *map, uint64_t clusters); /* 0 or ENOMEM; bits past the end are cleared */
 
@@ -54,7 +54,8 @@ void map_snapshot_free(struct map_snapshot *snapshot);
 /* A new map file's first bytes. */
 int map_file_init(int fd, const char *guid);
 
-/* Makes the file as long as `map` needs and notes that length in it, so that a cut file is known. */
+/* Makes the file as long as `map` needs and notes that length in it, so that a cut file is known.
+ */
 int map_file_extend(int fd, const struct map *map);
 
 /* Reads the file of layer `guid` into an empty map; one made for 0 clusters takes all that the file

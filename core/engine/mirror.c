@@ -32,9 +32,9 @@ struct mirror *mirror_find(struct root *root, const char *id)
 int mirror_get(struct root *root, const char *id, struct mirror **mirror)
 {
     *mirror = mirror_find(root, id);
-    return *mirror ? LSM_ERR_OK
-                   : error_set(LSM_ERR_NOT_FOUND_REPLICATION, id, "there is no replication «%s»",
-                               id);
+    return *mirror
+               ? LSM_ERR_OK
+               : error_set(LSM_ERR_NOT_FOUND_REPLICATION, id, "there is no replication «%s»", id);
 }
 
 struct mirror *mirror_of_target(struct root *root, const char *volume)
@@ -254,21 +254,21 @@ lsm_replication *mirror_record(struct mirror *m)
 
 enum verb { SYNC, PAUSE, RESUME, PROMOTE, FORCE, REVERSE, BREAK, VERBS };
 
-static const char *const verbs[VERBS] = {"synced",           "paused",   "resumed", "promoted",
-                                         "promoted by force", "reversed", "broken"};
+static const char *const verbs[VERBS] = {
+    "synced", "paused", "resumed", "promoted", "promoted by force", "reversed", "broken"};
 static const char *const states[STATES] = {"?",         "INITIALIZING", "IN_SYNC", "DEGRADED",
                                            "RESYNCING", "PAUSED",       "SPLIT",   "BROKEN"};
 
 /* 0: the verb's function decides. */
 static const int fits[VERBS][STATES] = {
     /*            -  INITIALIZING IN_SYNC DEGRADED RESYNCING PAUSED SPLIT BROKEN */
-    [SYNC]    = {0,      0,         0,       0,       0,     1004,  1004,  1004},
-    [PAUSE]   = {0,      0,         0,       0,       0,      125,  1004,  1004},
-    [RESUME]  = {0,      0,       125,     125,     125,        0,     0,     0},
-    [PROMOTE] = {0,   1004,         0,    1004,    1004,     1004,  1004,  1004},
-    [FORCE]   = {0,   1004,         0,       0,       0,        0,   125,  1004},
-    [REVERSE] = {0,   1004,      1004,    1004,    1004,     1004,     0,  1004},
-    [BREAK]   = {0,   1004,         0,       0,       0,        0,     0,     0},
+    [SYNC] = {0, 0, 0, 0, 0, 1004, 1004, 1004},
+    [PAUSE] = {0, 0, 0, 0, 0, 125, 1004, 1004},
+    [RESUME] = {0, 0, 125, 125, 125, 0, 0, 0},
+    [PROMOTE] = {0, 1004, 0, 1004, 1004, 1004, 1004, 1004},
+    [FORCE] = {0, 1004, 0, 0, 0, 0, 125, 1004},
+    [REVERSE] = {0, 1004, 1004, 1004, 1004, 1004, 0, 1004},
+    [BREAK] = {0, 1004, 0, 0, 0, 0, 0, 0},
 };
 
 static int check_verb(const struct mirror *m, enum verb verb)
@@ -471,8 +471,8 @@ int mirror_target_delete(struct mirror *m)
     struct catalog *catalog = target->pool->catalog;
     int code = volume_check_deletable(target);
     if (code == LSM_ERR_OK && (m->job[0] || m->pins))
-        code = error_set(LSM_ERR_IS_MASKED, target->id, "the job %s fills the volume «%s»",
-                         m->job, target->name);
+        code = error_set(LSM_ERR_IS_MASKED, target->id, "the job %s fills the volume «%s»", m->job,
+                         target->name);
     if (code != LSM_ERR_OK)
         return code;
     sync_detach_gated(m);

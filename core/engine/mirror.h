@@ -2,13 +2,14 @@
 /*
  * Mirrors: the standing relation of two volumes, its state and its verbs.
  *
- * A relation has a half in each pool (catalog.h's replication_row), written in transactions of their
- * own; every change of state raises the epoch, and the half with the higher one is believed. The
- * relation's hold keeps the last common instant in the source's pool, so that what to ship is always
- * known exactly: the layers above it.
+ * A relation has a half in each pool (catalog.h's replication_row), written in transactions of
+ * their own; every change of state raises the epoch, and the half with the higher one is believed.
+ * The relation's hold keeps the last common instant in the source's pool, so that what to ship is
+ * always known exactly: the layers above it.
  *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
- * beginning, mirror_ship.c the jobs that move deltas, mirror_split.c what happens when the roles are torn apart and joined again.
+ * beginning, mirror_ship.c the jobs that move deltas, mirror_split.c what happens when the roles
+ * are torn apart and joined again.
  */
 #ifndef REPLICANT_ENGINE_MIRROR_H
 #define REPLICANT_ENGINE_MIRROR_H
@@ -26,15 +27,15 @@ struct mirror {
     uint32_t interval_ms;
     lsm_target_error_policy on_error;
     int error;
-    char *message;           /* why it is DEGRADED or BROKEN; NULL: none */
-    char diverged[ID_SIZE];  /* "": none */
-    char job[ID_SIZE];       /* that works for it now; "": none */
-    bool exchange;           /* when the job is done the two exchange their roles */
-    uint32_t pins;           /* verbs at work on it that have let the lock go */
-    uint64_t due_ns;         /* when the next interval is */
-    uint64_t written_ns;     /* when something was first found to be unshipped; 0: nothing is */
-    struct sync *sync;       /* the write path, while writes go to both sides */
-    struct map *intent;      /* while there is none: where the sides may differ; NULL: nowhere */
+    char *message;          /* why it is DEGRADED or BROKEN; NULL: none */
+    char diverged[ID_SIZE]; /* "": none */
+    char job[ID_SIZE];      /* that works for it now; "": none */
+    bool exchange;          /* when the job is done the two exchange their roles */
+    uint32_t pins;          /* verbs at work on it that have let the lock go */
+    uint64_t due_ns;        /* when the next interval is */
+    uint64_t written_ns;    /* when something was first found to be unshipped; 0: nothing is */
+    struct sync *sync;      /* the write path, while writes go to both sides */
+    struct map *intent;     /* while there is none: where the sides may differ; NULL: nowhere */
     struct mirror *next;
 };
 
@@ -53,8 +54,8 @@ struct mirror *mirror_alloc(struct root *root);
 void mirror_enter(struct mirror *m);
 void mirror_leave(struct mirror *m); /* out of the picture, and freed */
 void mirrors_free(struct root *root);
-int mirror_put(const struct mirror *m, enum replication_side side); /* in a transaction */
-int mirror_half_save(const struct mirror *m, enum replication_side side); /* one of its own */
+int mirror_put(const struct mirror *m, enum replication_side side);         /* in a transaction */
+int mirror_half_save(const struct mirror *m, enum replication_side side);   /* one of its own */
 int mirror_half_remove(const struct mirror *m, enum replication_side side); /* and its hold */
 /* A new state in both halves, target first; a pool that is away hears of it later. */
 int mirror_state_set(struct mirror *m, lsm_replication_state state);
@@ -67,10 +68,10 @@ void mirror_tell_source(const struct mirror *m); /* the source's half, after the
 void mirrors_mark(struct root *root); /* notes in the volumes who may not be written, and why */
 
 /* mirror_load.c */
-int mirrors_load(struct root *root); /* when all volumes are there */
+int mirrors_load(struct root *root);      /* when all volumes are there */
 int mirrors_reconcile(struct root *root); /* when the jobs are, too */
 int holds_sweep(struct pool *pool);       /* then: holds whose owner is gone */
-bool mirrors_round(void *root); /* the intervals */
+bool mirrors_round(void *root);           /* the intervals */
 
 /* --- verbs ----------------------------------------------------------------------------------- */
 
@@ -107,7 +108,7 @@ void sync_detach_gated(struct mirror *m); /* stops it for that */
 int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message);
 int mirror_target_failed(struct root *root, struct volume *source);
 int sync_load(struct mirror *m);
-int sync_rejoin(struct mirror *m); /* nothing was written since: writes go to both again */
+int sync_rejoin(struct mirror *m);        /* nothing was written since: writes go to both again */
 int sync_freeze_target(struct mirror *m); /* the target's instant gets the common one's name */
 int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
 int sync_log_rewrite(struct mirror *m);   /* what is in `intent`, in the source's pool */
@@ -115,8 +116,8 @@ int sync_grow(struct mirror *m, uint64_t size); /* before both volumes do */
 void sync_sweep(struct mirror *m);
 
 /* mirror_split.c */
-int split_force(struct mirror *m);                      /* FORCE: the target becomes writable */
-int split_exchange(struct mirror *m);                   /* planned, when all is shipped */
+int split_force(struct mirror *m);    /* FORCE: the target becomes writable */
+int split_exchange(struct mirror *m); /* planned, when all is shipped */
 int split_rewind(struct mirror *m, enum replication_side side, bool keep);
 int split_swap_roles(struct mirror *m);
 void split_turn(struct mirror *m); /* the picture alone */

@@ -62,7 +62,8 @@ int mirrors_load(struct root *root)
 static int catch_up(struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL, *hold = pool ? pool->holds : NULL;
+    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL,
+                *hold = pool ? pool->holds : NULL;
     if (!pool || pool->read_only || !m->generation[0] ||
         (own && strcmp(own->layer->generation, m->generation) == 0))
         return LSM_ERR_OK;
@@ -104,8 +105,8 @@ static bool is_void(const struct mirror *m)
 static bool has_common_instant(const struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    bool alike = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
-                 m->state == LSM_REPLICATION_STATE_IN_SYNC;
+    bool alike =
+        m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && m->state == LSM_REPLICATION_STATE_IN_SYNC;
     return !pool || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
            pool_hold(pool, m->id, true) != NULL;
 }

@@ -2,8 +2,8 @@
 /*
  * The jobs of a mirror. The first fills the target's base from a frozen instant of the source, as a
  * copy does. Each later one *ships*: the source is frozen, the layers above the last common instant
- * are the changes, exactly; they go into a new layer of the target, and one transaction there puts it
- * under the target's (empty) top. So the target is always one instant of the source. Resync and
+ * are the changes, exactly; they go into a new layer of the target, and one transaction there puts
+ * it under the target's (empty) top. So the target is always one instant of the source. Resync and
  * failback are ships, too.
  *
  * Order: the source's freeze and the job's hold on the new instant; the job's row and the layer to
@@ -96,8 +96,8 @@ struct ship {
     struct freeze freeze;
     struct job_row row;
     struct job *record;
-    struct layer *delta;                    /* of the target, to be filled */
-    struct layer *top;                      /* what will stand on it, when writes go to both */
+    struct layer *delta; /* of the target, to be filled */
+    struct layer *top;   /* what will stand on it, when writes go to both */
     struct hold *instant_hold, *delta_hold;
     char *id;
 };
@@ -548,7 +548,8 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
     if (target)
         volume_remove(target);
     if (source && m && catalog_begin(source->catalog) == LSM_ERR_OK)
-        catalog_end(source->catalog, catalog_replication_remove(source->catalog, m->id, SIDE_SOURCE));
+        catalog_end(source->catalog,
+                    catalog_replication_remove(source->catalog, m->id, SIDE_SOURCE));
     if (source)
         pool_hold_release(source, row->id);
     if (m) {

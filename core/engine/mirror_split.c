@@ -3,9 +3,9 @@
  * When the two sides part, and when they are joined again.
  *
  * A forced promote is the split point: a hold keeps the target's last instant, and the target
- * becomes writable. To join them, one side is *rewound* to that instant: it gets a new, empty top on
- * it, and what stood above is kept as a volume of its own unless the caller discards it. Constant
- * time, whatever was written.
+ * becomes writable. To join them, one side is *rewound* to that instant: it gets a new, empty top
+ * on it, and what stood above is kept as a volume of its own unless the caller discards it.
+ * Constant time, whatever was written.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,9 +27,10 @@ static struct layer *instant_of(const struct mirror *m, const struct volume *v, 
 
 static int no_instant(const struct mirror *m, const struct volume *v)
 {
-    error_set(LSM_ERR_STATE, m->id,
-              "the volume «%s» does not have the last common instant of the replication %s any more",
-              v->name, m->id);
+    error_set(
+        LSM_ERR_STATE, m->id,
+        "the volume «%s» does not have the last common instant of the replication %s any more",
+        v->name, m->id);
     error_hint("break the replication and mirror anew");
     return LSM_ERR_STATE;
 }
@@ -40,8 +41,8 @@ int split_force(struct mirror *m)
 {
     struct volume *target = mirror_volume(m, SIDE_TARGET);
     if (!target)
-        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool,
-                         "the target's pool %s is not here", m->target_pool);
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool %s is not here",
+                         m->target_pool);
     struct pool *pool = target->pool;
     bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     int code = pool_check_writable(pool);
@@ -258,8 +259,8 @@ static int rewind_commit(struct rewind *r)
     if (code == LSM_ERR_OK)
         code = catalog_volume_size_set(catalog, v->id, r->link->below_limit);
     if (code == LSM_ERR_OK)
-        code = r->kept ? catalog_volume_add(catalog, &r->row)
-                       : pool_layers_doom(v->pool, r->old_top);
+        code =
+            r->kept ? catalog_volume_add(catalog, &r->row) : pool_layers_doom(v->pool, r->old_top);
     return catalog_end(catalog, code);
 }
 

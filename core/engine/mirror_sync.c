@@ -220,7 +220,8 @@ int mirror_target_failed(struct root *root, struct volume *source)
     if (code == LSM_ERR_OK && tell)
         code = error_set_errno(LSM_ERR_IO, error, id,
                                "the write is on the source, but not on the target of the"
-                               " replication %s", id);
+                               " replication %s",
+                               id);
     return code;
 }
 
@@ -234,8 +235,8 @@ static int equalize_range(struct volume *source, struct volume *target, char *a,
         error = stack_read(target->stack, b, end - start, start, NULL);
     for (uint64_t at = 0; !error && at < end - start; at += CLUSTER_SIZE)
         if (!compare || memcmp(a + at, b + at, CLUSTER_SIZE) != 0)
-            error = stack_write(target->stack, &target->locks, a + at, CLUSTER_SIZE, start + at,
-                                NULL);
+            error =
+                stack_write(target->stack, &target->locks, a + at, CLUSTER_SIZE, start + at, NULL);
     return error;
 }
 
@@ -253,9 +254,9 @@ static int equalize_region(struct volume *source, struct volume *target, uint64_
             mover_next_delta(source->stack, depth, NULL, at, stop, &start, &stop);
         if (start >= end)
             return 0;
-        int error = start < stop ? equalize_range(source, target, buf, buf + PIECE, start, stop,
-                                                  !filling)
-                                 : 0;
+        int error = start < stop
+                        ? equalize_range(source, target, buf, buf + PIECE, start, stop, !filling)
+                        : 0;
         if (error)
             return error;
         at = stop;

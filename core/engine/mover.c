@@ -32,10 +32,10 @@ struct run {
     unsigned busy, alive;
     bool resting, done;
     bool verifying;
-    int error;              /* errno of the first failure; -1: the bytes differ */
+    int error; /* errno of the first failure; -1: the bytes differ */
     struct layer *culprit;
     uint64_t failed_at;
-    uint64_t due_ns;        /* when the rate limit lets the next window begin */
+    uint64_t due_ns; /* when the rate limit lets the next window begin */
     char *buffers;
 };
 
@@ -233,8 +233,8 @@ static int write_window(struct layer *target, const char *buffer, uint64_t start
         uint64_t to = from;
         while (to < n && !is_zero(buffer + to, CLUSTER_SIZE))
             to += CLUSTER_SIZE;
-        int error = to > from ? layer_write_direct(target, buffer + from, to - from, start + from)
-                              : 0;
+        int error =
+            to > from ? layer_write_direct(target, buffer + from, to - from, start + from) : 0;
         if (error)
             return error;
         *copied += to - from;
@@ -303,8 +303,8 @@ static int report(const struct run *run)
 {
     const struct layer *culprit = run->culprit ? run->culprit : run->mover->source->layers[0];
     if (run->error > 0)
-        return layer_error(culprit, run->error,
-                           culprit == run->mover->target ? "write" : "read", run->failed_at);
+        return layer_error(culprit, run->error, culprit == run->mover->target ? "write" : "read",
+                           run->failed_at);
     error_set(LSM_ERR_DAMAGED, culprit->guid,
               "the layer %s does not read back what was written to it", culprit->guid);
     error_offset(run->failed_at);
@@ -423,10 +423,8 @@ static int run_passes(struct run *run, size_t buffer_size)
 int mover_run(struct mover *mover)
 {
     size_t buffer_size = mover->verify ? 2 * WINDOW : WINDOW, total = MOVERS * buffer_size;
-    struct run run = {.mover = mover,
-                      .next = mover->cursor,
-                      .copied = mover->copied,
-                      .skipped = mover->skipped};
+    struct run run = {
+        .mover = mover, .next = mover->cursor, .copied = mover->copied, .skipped = mover->skipped};
     run.buffers = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (run.buffers == MAP_FAILED)
         return error_no_memory();

@@ -2,8 +2,8 @@
 /*
  * The data mover: the bytes of a stack into a layer. They go from file to file in large pieces with
  * many requests in flight, past the page cache where the source is not in it. Into a base, which
- * shows zeros wherever nothing was written yet, holes and zeros are skipped. Into a layer with a map
- * goes a *delta*: the clusters that the uppermost layers of the source hold, zeros as zeros.
+ * shows zeros wherever nothing was written yet, holes and zeros are skipped. Into a layer with a
+ * map goes a *delta*: the clusters that the uppermost layers of the source hold, zeros as zeros.
  *
  * It knows no jobs: whoever runs it says when to stop, how fast to go, and what to do at a
  * checkpoint.
@@ -21,13 +21,13 @@ struct mover {
     const struct stack *source; /* frozen */
     struct layer *target;       /* open */
     uint64_t size;
-    bool delta;                 /* move a delta; else all of it */
-    uint32_t delta_depth;       /* of the source's layers, those that are the delta */
-    const struct map *regions;  /* of REGION_SIZE, which belong to the delta, too; NULL: none */
-    uint64_t cursor;            /* all before it is done */
-    uint64_t copied, skipped;   /* up to the cursor */
-    bool verify;                /* read back past the cache and compare, at the end */
-    const atomic_int *stop;     /* not 0: come to an end at a checkpoint */
+    bool delta;                /* move a delta; else all of it */
+    uint32_t delta_depth;      /* of the source's layers, those that are the delta */
+    const struct map *regions; /* of REGION_SIZE, which belong to the delta, too; NULL: none */
+    uint64_t cursor;           /* all before it is done */
+    uint64_t copied, skipped;  /* up to the cursor */
+    bool verify;               /* read back past the cache and compare, at the end */
+    const atomic_int *stop;    /* not 0: come to an end at a checkpoint */
     const _Atomic uint64_t *rate_limit; /* bytes a second; 0: none */
     /* What the target holds up to `cursor` is durable when this is called. */
     int (*checkpoint)(void *argument, const struct mover *mover);

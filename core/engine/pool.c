@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Opening a pool: its lock, its catalog, the picture of its rows, and a sweep of layer files that no
- * row names (what a crash leaves between making files and committing their rows).
+ * Opening a pool: its lock, its catalog, the picture of its rows, and a sweep of layer files that
+ * no row names (what a crash leaves between making files and committing their rows).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -238,7 +238,8 @@ int pool_open(struct root *root, const char *name, const struct pool_row *fresh,
 static void free_layers(struct pool *pool)
 {
     struct layer_entry *entry, *next;
-    HASH_ITER(hh, pool->layers, entry, next) {
+    HASH_ITER(hh, pool->layers, entry, next)
+    {
         HASH_DEL(pool->layers, entry);
         layer_free(entry->layer);
         free(entry);
@@ -357,7 +358,8 @@ int pool_check_space(struct pool *pool, uint64_t bytes, const char *what)
 {
     uint64_t room;
     bool answered = ask_free(pool, &room);
-    if (answered && room < bytes && pool->dead.count > 0) { /* what was deleted may not be gone yet */
+    if (answered && room < bytes &&
+        pool->dead.count > 0) { /* what was deleted may not be gone yet */
         pool_files_remove(pool);
         answered = ask_free(pool, &room);
     }

@@ -37,10 +37,10 @@ struct volume {
     char parent[ID_SIZE]; /* "": depends on none */
     bool ready;           /* false: a job is filling it */
     char *key, *request;
-    char **tags;      /* key, value, …, NULL; or NULL */
-    uint32_t clones;  /* volumes whose parent it is */
-    uint32_t readers; /* jobs that read it */
-    uint32_t mirrors; /* relations whose source it is */
+    char **tags;            /* key, value, …, NULL; or NULL */
+    uint32_t clones;        /* volumes whose parent it is */
+    uint32_t readers;       /* jobs that read it */
+    uint32_t mirrors;       /* relations whose source it is */
     char relation[ID_SIZE]; /* whose target it is, and so not to be written; "": none */
     bool handing_over;      /* a planned promote ships: no new writers */
     bool keeps_instant;     /* its frozen layers stay layers */
@@ -95,9 +95,9 @@ struct pool {
     /* for the background (chores.c) */
     struct layer *spares[16];
     uint32_t spare_count;
-    bool wants_spares;                 /* a freeze was asked for: keep some ready */
-    struct guid_list dead;             /* layers whose files are to go */
-    struct guid_list unreserved;       /* full tops whose blocks are yet to be taken */
+    bool wants_spares;           /* a freeze was asked for: keep some ready */
+    struct guid_list dead;       /* layers whose files are to go */
+    struct guid_list unreserved; /* full tops whose blocks are yet to be taken */
 };
 
 struct root {
@@ -121,8 +121,8 @@ struct root {
     const struct root_guests *guests;
     struct mirror *mirrors;
     struct upkeep *intervals; /* of asynchronous mirrors */
-    struct pool *tended; /* where the background is at work */
-    struct root *next; /* in the table */
+    struct pool *tended;      /* where the background is at work */
+    struct root *next;        /* in the table */
 };
 
 /* A catalog and what lies beside it, under <root>/<name>, and the picture of its layers and holds.

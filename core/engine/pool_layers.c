@@ -194,7 +194,8 @@ void pool_layer_release(struct pool *pool, struct layer *layer)
         layer->uses--; /* a row that nothing names: the next open removes it */
 }
 
-/* Without memory the name is not kept: what it stands for is done at the next open, or not at all. */
+/* Without memory the name is not kept: what it stands for is done at the next open, or not at all.
+ */
 static void add_guid(struct guid_list *list, const char *guid)
 {
     if (list->count == list->room) {

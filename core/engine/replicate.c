@@ -117,7 +117,8 @@ int replicate(struct root *root, const struct replicate_request *request, struct
               char **job)
 {
     if (request->count != 1) {
-        error_set(LSM_ERR_NO_SUPPORT, NULL, "this version of the embedded engine replicates one"
+        error_set(LSM_ERR_NO_SUPPORT, NULL,
+                  "this version of the embedded engine replicates one"
                   " volume a call");
         error_hint("replicate the volumes one after the other");
         return LSM_ERR_NO_SUPPORT;

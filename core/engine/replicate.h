@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lsm_volume_replicate for the embedded engine: who asks for what is checked here, in the contract's
- * order; clone.c and copy.c do it.
+ * lsm_volume_replicate for the embedded engine: who asks for what is checked here, in the
+ * contract's order; clone.c and copy.c do it.
  */
 #ifndef REPLICANT_ENGINE_REPLICATE_H
 #define REPLICANT_ENGINE_REPLICATE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A root's own files are `lock`, `system` and `socket`. Each directory in it, or symlink to one, that
- * holds a pool.db is a pool. An empty root gets the pool «default»; whatever else there is, without
- * a pool, is somebody else's and is left untouched, to the byte.
+ * A root's own files are `lock`, `system` and `socket`. Each directory in it, or symlink to one,
+ * that holds a pool.db is a pool. An empty root gets the pool «default»; whatever else there is,
+ * without a pool, is somebody else's and is left untouched, to the byte.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -361,9 +361,9 @@ static int find_directory(const char *path, char real[PATH_MAX], struct stat *st
         error_hint("make the directory first; an empty one becomes a root");
         return LSM_ERR_NOT_FOUND_SYSTEM;
     }
-    return S_ISDIR(st->st_mode) ? LSM_ERR_OK
-                                : error_set(LSM_ERR_INVALID_ARGUMENT, path,
-                                            "%s is not a directory", path);
+    return S_ISDIR(st->st_mode)
+               ? LSM_ERR_OK
+               : error_set(LSM_ERR_INVALID_ARGUMENT, path, "%s is not a directory", path);
 }
 
 int root_open(const char *path, bool direct, const struct root_guests *guests, struct root **root)
@@ -441,10 +441,11 @@ static int place_pool(struct root *root, const char *path, const char *directory
         return error_set(LSM_ERR_INVALID_ARGUMENT, directory, "%s is not a directory", directory);
     struct contents contents = {0};
     int code = contents_look(directory, &contents);
-    if (code == LSM_ERR_OK && (contents.count || contents.foreign || contents_exists(directory, "lock", NULL) ||
-                               contents_exists(directory, "layers", NULL)))
-        code = error_set(LSM_ERR_INVALID_ARGUMENT, directory,
-                         "the directory %s is not empty", directory);
+    if (code == LSM_ERR_OK &&
+        (contents.count || contents.foreign || contents_exists(directory, "lock", NULL) ||
+         contents_exists(directory, "layers", NULL)))
+        code = error_set(LSM_ERR_INVALID_ARGUMENT, directory, "the directory %s is not empty",
+                         directory);
     contents_finish(&contents);
     if (code == LSM_ERR_OK && vfs->symlink(directory, path) < 0)
         code = error_set_errno(errno == EEXIST ? LSM_ERR_NAME_CONFLICT : LSM_ERR_IO, errno, path,
@@ -470,10 +471,14 @@ int root_pool_create(struct root *root, const char *name, const char *directory,
                      struct pool **pool)
 {
     if (root->read_only)
-        return error_set(LSM_ERR_READ_ONLY, root->path, "the root %s lies on a read-only file"
-                         " system", root->path);
-    bool begun = !directory && contents_is_unborn(root->path, name); /* and cut off: it is gone on with */
-    if (pool_by_name(root, name) || contents_is_own(name) || (contents_exists(root->path, name, NULL) && !begun))
+        return error_set(LSM_ERR_READ_ONLY, root->path,
+                         "the root %s lies on a read-only file"
+                         " system",
+                         root->path);
+    bool begun =
+        !directory && contents_is_unborn(root->path, name); /* and cut off: it is gone on with */
+    if (pool_by_name(root, name) || contents_is_own(name) ||
+        (contents_exists(root->path, name, NULL) && !begun))
         return error_set(LSM_ERR_NAME_CONFLICT, name, "the name «%s» is taken in the root %s", name,
                          root->path);
     autofree char *path = NULL;
@@ -504,8 +509,7 @@ static void take_out(struct root *root, struct pool *pool)
     uint32_t i = 0;
     while (root->pools[i] != pool)
         i++;
-    memmove(root->pools + i, root->pools + i + 1,
-            (root->pool_count - i - 1) * sizeof *root->pools);
+    memmove(root->pools + i, root->pools + i + 1, (root->pool_count - i - 1) * sizeof *root->pools);
     root->pool_count--;
     chores_forget(root, pool);
 }

@@ -9,8 +9,8 @@
  * a reader without a lock sees either the old cluster below or the new one here.
  *
  * A top that is being absorbed by the base right below it (top->into) runs the other way: bits are
- * only ever cleared. What it does not hold is written in the base, in place. A write to what it does
- * hold locks the clusters, brings them whole into the base, and then clears the bits.
+ * only ever cleared. What it does not hold is written in the base, in place. A write to what it
+ * does hold locks the clusters, brings them whole into the base, and then clears the bits.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -23,9 +23,9 @@
 #define WORD_CLUSTERS 64u
 #define WORD_SIZE ((uint64_t)WORD_CLUSTERS << CLUSTER_SHIFT)
 #define CLUSTER_MASK (CLUSTER_SIZE - 1ull)
-#define DIRECT_MIN (64u << 10)     /* a smaller piece is not worth a cache look-up */
-#define LOOK_AHEAD (64ull << 20)   /* how far an owner is looked for when data is */
-#define ZERO_PIECE_WORDS 1024u     /* 256 MiB under lock at once */
+#define DIRECT_MIN (64u << 10)   /* a smaller piece is not worth a cache look-up */
+#define LOOK_AHEAD (64ull << 20) /* how far an owner is looked for when data is */
+#define ZERO_PIECE_WORDS 1024u   /* 256 MiB under lock at once */
 
 static uint64_t min(uint64_t a, uint64_t b)
 {

@@ -36,7 +36,8 @@ struct cluster_lock {
     uint64_t word, clusters;
     struct cluster_lock *next;
 };
-uint64_t cluster_mask(uint64_t word, uint64_t offset, uint64_t end); /* of the word, what is touched */
+uint64_t cluster_mask(uint64_t word, uint64_t offset,
+                      uint64_t end); /* of the word, what is touched */
 void cluster_lock_take(struct cluster_locks *locks, struct cluster_lock *lock);
 void cluster_lock_give(struct cluster_locks *locks, struct cluster_lock *lock);
 
@@ -74,8 +75,9 @@ int stack_zero(const struct stack *stack, struct cluster_locks *locks, uint64_t 
 /* Moves what the top holds in the 64 clusters from `word` * 64 on into the base that absorbs it. */
 int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, uint64_t word);
 
-/* The same stack without one of its layers (`instead` NULL), or with `instead` for all that is below
- * it, and then what that stands on. Memory alone, nothing is opened. NULL: no memory, the error is set. */
+/* The same stack without one of its layers (`instead` NULL), or with `instead` for all that is
+ * below it, and then what that stands on. Memory alone, nothing is opened. NULL: no memory, the
+ * error is set. */
 struct stack *stack_exchange(const struct stack *stack, const struct layer *layer,
                              struct layer *instead);
 bool stack_has(const struct stack *stack, const struct layer *layer);

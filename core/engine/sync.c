@@ -63,7 +63,8 @@ int sync_log_load(const char *path, const char *id, uint64_t size, struct map **
     map_destroy(map);
     if (error > 0)
         return log_error(path, error, "read");
-    error_set(LSM_ERR_DAMAGED, path, "the write-intent log %s cannot be believed: %s", path, damage);
+    error_set(LSM_ERR_DAMAGED, path, "the write-intent log %s cannot be believed: %s", path,
+              damage);
     error_offset(where);
     return LSM_ERR_DAMAGED;
 }
@@ -258,8 +259,8 @@ static int piece(struct sync *sync, const char *buf, uint64_t count, uint64_t of
     error = buf ? stack_write(source->stack, &source->locks, buf, count, offset, culprit)
                 : stack_zero(source->stack, &source->locks, count, offset, culprit);
     if (!atomic_load(&sync->failed)) {
-        int other = error || sync->filling ? put_back(sync, count, offset)
-                                           : put(sync, buf, count, offset);
+        int other =
+            error || sync->filling ? put_back(sync, count, offset) : put(sync, buf, count, offset);
         note_failure(sync, other, offset);
     }
     order_unlock(sync, &order);

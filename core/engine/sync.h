@@ -4,8 +4,8 @@
  * target has been given up. Which relation it is, and what becomes of it, is mirror_sync.c's.
  *
  * *Steady*: the target has all that the source has; writes go in place on both. *Filling*: a job
- * fills the target below; every write goes to the target's top as whole clusters, read back from the
- * source, so the target's unfilled part is never asked.
+ * fills the target below; every write goes to the target's top as whole clusters, read back from
+ * the source, so the target's unfilled part is never asked.
  *
  * The write-intent log is a bit for each region of 4 MiB, durable before the first write to that
  * region. After a crash the two sides differ, if at all, only where a bit is set.
@@ -17,18 +17,20 @@
 
 struct sync {
     struct volume *source, *target;
-    struct stack *hidden; /* filling a delta: what the target will be; NULL: the target's own stack */
+    struct stack
+        *hidden; /* filling a delta: what the target will be; NULL: the target's own stack */
     bool filling;
-    struct cluster_locks order;         /* overlapping writes reach both sides in one order */
+    struct cluster_locks order; /* overlapping writes reach both sides in one order */
     struct cluster_locks hidden_locks;
-    struct map *intent, *recent;        /* regions; recent: written since the last sweep */
+    struct map *intent, *recent; /* regions; recent: written since the last sweep */
     pthread_mutex_t intent_lock;
     char *intent_path;
-    atomic_int failed;                  /* the errno with which the target failed; 0: it did not */
+    atomic_int failed; /* the errno with which the target failed; 0: it did not */
     uint64_t failed_at;
 };
 
-/* `intent` is what the log at `log_path` says, taken over; NULL: nothing. NULL: the error is set. */
+/* `intent` is what the log at `log_path` says, taken over; NULL: nothing. NULL: the error is set.
+ */
 struct sync *sync_create(struct volume *source, struct volume *target, const char *id,
                          const char *log_path, struct map *intent);
 void sync_destroy(struct sync *sync); /* NULL is fine; the log's file stays */

@@ -144,7 +144,8 @@ static const sqlite3_io_methods file_methods = {
     .xDeviceCharacteristics = device_characteristics,
 };
 
-static int open_path(sqlite3_vfs *self, const char *path, sqlite3_file *f, int flags, int *out_flags)
+static int open_path(sqlite3_vfs *self, const char *path, sqlite3_file *f, int flags,
+                     int *out_flags)
 {
     (void)self;
     struct file *file = (struct file *)f;

@@ -100,7 +100,8 @@ int volumes_load(struct pool *pool)
 void volumes_free(struct pool *pool)
 {
     struct volume *volume, *next;
-    HASH_ITER(hh, pool->volumes, volume, next) {
+    HASH_ITER(hh, pool->volumes, volume, next)
+    {
         HASH_DEL(pool->volumes, volume);
         volume_free(volume);
     }
@@ -212,8 +213,8 @@ int volume_create(struct pool *pool, const char *name, uint64_t size,
     struct volume_row row = {.name = name,
                              .size = size,
                              .created_ms = clock_ms(),
-                             .provision = full ? LSM_VOLUME_PROVISION_FULL
-                                               : LSM_VOLUME_PROVISION_THIN,
+                             .provision =
+                                 full ? LSM_VOLUME_PROVISION_FULL : LSM_VOLUME_PROVISION_THIN,
                              .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
                              .ready = true};
     struct layer *base;

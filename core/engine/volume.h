@@ -47,8 +47,9 @@ lsm_volume *volume_record(struct volume *volume); /* NULL: the error is set */
 int volume_open_stack(struct volume *volume);
 int volume_close_stack(struct volume *volume); /* the last one flushes; its code */
 
-/* Exchanging the stacks of open volumes when what is below them changes: prepared before the commit,
- * so that nothing can fail after it. Open stacks that have `layer` are exchanged for ones without it
+/* Exchanging the stacks of open volumes when what is below them changes: prepared before the
+ * commit, so that nothing can fail after it. Open stacks that have `layer` are exchanged for ones
+ * without it
  * (`instead` NULL), or for ones in which `instead` and what that stands on is all that is below it:
  * those are open, so taking them into use cannot fail. */
 struct swap {
@@ -62,8 +63,8 @@ void volume_gates_close(struct swap *swaps, uint32_t count);
 void volume_stacks_swap(struct swap *swaps, uint32_t count); /* and the gates open again */
 void volume_stacks_discard(struct swap *swaps, uint32_t count);
 
-/* Flushes the top, twice, with the root's lock let go meanwhile and writes going on: what is left for
- * a freeze to flush is little. What was checked before must be checked again. */
+/* Flushes the top, twice, with the root's lock let go meanwhile and writes going on: what is left
+ * for a freeze to flush is little. What was checked before must be checked again. */
 int volume_flush_ahead(struct volume *volume);
 
 #endif

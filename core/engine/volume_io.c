@@ -118,7 +118,8 @@ static int report(const struct volume_io *io, int error, const struct layer *cul
 
 static int refuse(const struct volume_io *io)
 {
-    return error_set(LSM_ERR_READ_ONLY, io->volume->id, "this handle of the volume is for reading"
+    return error_set(LSM_ERR_READ_ONLY, io->volume->id,
+                     "this handle of the volume is for reading"
                      " only");
 }
 

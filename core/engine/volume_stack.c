@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A volume's stack while it is open: for whom it is, flushing it ahead of a freeze, and exchanging it
- * when the layers below change.
+ * A volume's stack while it is open: for whom it is, flushing it ahead of a freeze, and exchanging
+ * it when the layers below change.
  */
 #include <stdlib.h>
 
@@ -24,8 +24,7 @@ int volume_close_stack(struct volume *volume)
 {
     if (--volume->handles > 0)
         return LSM_ERR_OK;
-    int code = volume->top->map && !volume->pool->read_only ? layer_flush(volume->top)
-                                                            : LSM_ERR_OK;
+    int code = volume->top->map && !volume->pool->read_only ? layer_flush(volume->top) : LSM_ERR_OK;
     stack_close(volume->stack);
     volume->stack = NULL;
     return code;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A queue is a ring under its own lock; the hub's lock guards only which queues there are. The
- * eventfd counts nothing: it is written when the first event arrives in an empty queue and read when
- * the last one is taken, both under the queue's lock, so it is readable exactly while one waits.
+ * eventfd counts nothing: it is written when the first event arrives in an empty queue and read
+ * when the last one is taken, both under the queue's lock, so it is readable exactly while one
+ * waits.
  */
 #include <errno.h>
 #include <pthread.h>

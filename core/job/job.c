@@ -13,13 +13,14 @@
 /* LSM_ERR_OK: the verb fits. 125 says that there is nothing to do, 1004 that it cannot be done. */
 static const int fits[JOB_VERBS][STATES] = {
     /*                 -  QUEUED RUNNING PAUSED  DONE  FAILED CANCELLED */
-    [JOB_CANCEL]    = {0,     0,     0,     0,   125,   125,   125},
-    [JOB_PAUSE]     = {0,     0,     0,   125,  1004,  1004,  1004},
-    [JOB_RESUME]    = {0,   125,   125,     0,  1004,  1004,  1004},
-    [JOB_RATE]      = {0,     0,     0,     0,  1004,  1004,  1004},
+    [JOB_CANCEL] = {0, 0, 0, 0, 125, 125, 125},
+    [JOB_PAUSE] = {0, 0, 0, 125, 1004, 1004, 1004},
+    [JOB_RESUME] = {0, 125, 125, 0, 1004, 1004, 1004},
+    [JOB_RATE] = {0, 0, 0, 0, 1004, 1004, 1004},
 };
 
-static const char *const verbs[JOB_VERBS] = {"cancelled", "paused", "resumed", "given a rate limit"};
+static const char *const verbs[JOB_VERBS] = {"cancelled", "paused", "resumed",
+                                             "given a rate limit"};
 static const char *const states[STATES] = {"?",    "QUEUED", "RUNNING",  "PAUSED",
                                            "DONE", "FAILED", "CANCELLED"};
 
@@ -89,8 +90,7 @@ static void fill_speed(const struct job *job, lsm_job *record)
     record->bytes_per_second =
         (uint64_t)((unsigned __int128)(done - job->run_done) * 1000000000u / ns);
     if (record->bytes_per_second)
-        record->eta_ms =
-            (uint64_t)((unsigned __int128)left * 1000u / record->bytes_per_second);
+        record->eta_ms = (uint64_t)((unsigned __int128)left * 1000u / record->bytes_per_second);
 }
 
 lsm_job *job_record(const struct job *job)
@@ -112,10 +112,8 @@ lsm_job *job_record(const struct job *job)
     fill_speed(job, record);
     if (record_text(&record->id, row->id) == LSM_ERR_OK &&
         record_text(&record->key, row->key) == LSM_ERR_OK &&
-        record_text(&record->source_volume_id, row->source[0] ? row->source : NULL) ==
-            LSM_ERR_OK &&
-        record_text(&record->target_volume_id, row->target[0] ? row->target : NULL) ==
-            LSM_ERR_OK &&
+        record_text(&record->source_volume_id, row->source[0] ? row->source : NULL) == LSM_ERR_OK &&
+        record_text(&record->target_volume_id, row->target[0] ? row->target : NULL) == LSM_ERR_OK &&
         record_text(&record->error_message, row->message) == LSM_ERR_OK)
         return record;
     record_destroy(&job_type, record);

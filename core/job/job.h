@@ -4,8 +4,8 @@
  * what a job does; its owner gives a body of three functions.
  *
  * A job never holds a connection. It has a row (what is kept), its owner's context, and a control
- * part that its body reads while it runs: whether to stop, and how fast to go. So closing, crashing,
- * pausing and cancelling are one case for the body: it stops at a checkpoint.
+ * part that its body reads while it runs: whether to stop, and how fast to go. So closing,
+ * crashing, pausing and cancelling are one case for the body: it stops at a checkpoint.
  */
 #ifndef REPLICANT_JOB_JOB_H
 #define REPLICANT_JOB_JOB_H
@@ -66,8 +66,8 @@ struct job {
     void *context;
     struct job_lane *lane;
     struct job_runner *runner;
-    bool parked;  /* QUEUED, and cannot run now: row.message says for what it waits */
-    bool in_body; /* a worker, or a verb, has it in its hands */
+    bool parked;      /* QUEUED, and cannot run now: row.message says for what it waits */
+    bool in_body;     /* a worker, or a verb, has it in its hands */
     unsigned waiters; /* verbs that wait for it: it is not freed under them */
     unsigned let_go;  /* how often it was */
     struct {
@@ -75,9 +75,9 @@ struct job {
         int code;       /* and how that went last */
     } settled[LSM_JOB_STATE_CANCELLED + 1];
     struct _lsm_error *settle_error; /* why it went wrong, for the verb that waits; or NULL */
-    atomic_int stop;             /* enum job_stop */
-    _Atomic uint64_t rate_limit; /* row.rate_limit, where the body reads it */
-    uint64_t run_ns, run_done;   /* when this run began, and what was done then */
+    atomic_int stop;                 /* enum job_stop */
+    _Atomic uint64_t rate_limit;     /* row.rate_limit, where the body reads it */
+    uint64_t run_ns, run_done;       /* when this run began, and what was done then */
     uint64_t checkpoint_ns;
     struct job *prev, *next; /* in order of creation */
     UT_hash_handle hh;

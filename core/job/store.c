@@ -46,9 +46,9 @@ int job_store_put(sqlite3 *db, const struct job_row *row)
     const int text_at[] = {1, 4, 5, 16, 17, 18};
     for (int i = 0; i < 6; i++)
         sqlite3_bind_text(s, text_at[i], texts[i], -1, SQLITE_STATIC);
-    const uint64_t numbers[] = {row->total,      row->copied,     row->skipped,    row->cursor,
-                                row->rate_limit, row->verify,     row->created_ms, row->started_ms,
-                                row->finished_ms, (uint64_t)row->error};
+    const uint64_t numbers[] = {
+        row->total,  row->copied,     row->skipped,    row->cursor,      row->rate_limit,
+        row->verify, row->created_ms, row->started_ms, row->finished_ms, (uint64_t)row->error};
     sqlite3_bind_int(s, 2, row->kind);
     sqlite3_bind_int(s, 3, row->state);
     for (int i = 0; i < 10; i++)
@@ -87,8 +87,8 @@ static bool read_texts(struct job_row *row, sqlite3_stmt *s)
 
 static int read_row(sqlite3 *db, sqlite3_stmt *s, struct job_row *row)
 {
-    uint64_t *numbers[] = {&row->total,  &row->copied,     &row->skipped,
-                           &row->cursor, &row->rate_limit, NULL,
+    uint64_t *numbers[] = {&row->total,      &row->copied,     &row->skipped,
+                           &row->cursor,     &row->rate_limit, NULL,
                            &row->created_ms, &row->started_ms, &row->finished_ms};
     row->kind = (lsm_job_kind)sqlite3_column_int(s, 1);
     row->state = (lsm_job_state)sqlite3_column_int(s, 2);

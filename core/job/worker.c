@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The workers of one root. One lock guards every job's row and where it stands; it is never held
- * while a body's function runs. `in_body` says that somebody has the job in his hands: a worker that
- * runs it, or a verb that settles one that does not run. A verb on a running job asks, and waits for
- * the worker to let go: when it returns, what it asked for is so.
+ * while a body's function runs. `in_body` says that somebody has the job in his hands: a worker
+ * that runs it, or a verb that settles one that does not run. A verb on a running job asks, and
+ * waits for the worker to let go: when it returns, what it asked for is so.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -149,8 +149,8 @@ static struct job *find(struct job_runner *runner, const char *id)
 
 /* --- ends and stops -------------------------------------------------------------------------- */
 
-/* A pause or a cancel that could not be made durable did not take place: the job is what it was, and
- * one that ran goes on. */
+/* A pause or a cancel that could not be made durable did not take place: the job is what it was,
+ * and one that ran goes on. */
 static void unsettle(struct job *job, lsm_job_state state)
 {
     if (state == LSM_JOB_STATE_CANCELLED) {
@@ -186,8 +186,8 @@ static void keep_error(struct job *job, int code)
     pthread_mutex_lock(&job->runner->lock);
     free(job->row.message);
     job->row.error = code;
-    job->row.message = strdup(code == LSM_ERR_CANCELLED ? "cancelled on request"
-                                                        : error_pending_message());
+    job->row.message =
+        strdup(code == LSM_ERR_CANCELLED ? "cancelled on request" : error_pending_message());
     pthread_mutex_unlock(&job->runner->lock);
 }
 
@@ -396,8 +396,8 @@ static int settle_here(struct job *job, lsm_job_state state)
     return code;
 }
 
-/* Asks the worker and waits until it let go; *settled says whether that was for the sake of `state`.
- * The job may have come to another end, or another verb may have been first. */
+/* Asks the worker and waits until it let go; *settled says whether that was for the sake of
+ * `state`. The job may have come to another end, or another verb may have been first. */
 static int stop_and_wait(struct job *job, enum job_stop stop, lsm_job_state state, bool *settled)
 {
     int go = JOB_GO;
