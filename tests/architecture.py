@@ -59,7 +59,7 @@ ENGINE = [
     ['mover'],
     ['fill'],
     ['clone', 'copy', 'flatten', 'replicate', 'mirror', 'mirror_ship', 'mirror_split',
-     'mirror_sync', 'mirror_birth', 'mirror_load'],
+     'mirror_sync', 'mirror_birth', 'mirror_load', 'mirror_move'],
     ['engine', 'engine_replication'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

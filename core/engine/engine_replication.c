@@ -124,9 +124,9 @@ int engine_replication_interval_set(void *b, const char *id, uint32_t ms)
 static void stop_ship(struct root *root, const char *id)
 {
     char job[ID_SIZE];
-    working_job(root, id, false, job);
-    if (job[0])
-        job_cancel(root->runner, job);
+    for (working_job(root, id, false, job); job[0]; working_job(root, id, false, job))
+        if (job_cancel(root->runner, job) != LSM_ERR_OK)
+            break; /* it ended by itself, or cannot be stopped: the verb says which */
     error_clear();
 }
 

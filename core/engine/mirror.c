@@ -329,14 +329,8 @@ int mirror_sync(struct mirror *m, char **job)
                          m->id);
     if (sync)
         return resync(m, job);
-    if (m->job[0]) {
-        /* One ships already, with an instant that is older than this call: another follows it. */
-        error_set(LSM_ERR_BUSY, m->id, "the job %s is shipping for the replication %s", m->job,
-                  m->id);
-        error_hint("wait for that job and ask again");
-        error_retryable();
-        return LSM_ERR_BUSY;
-    }
+    if (m->job[0]) /* with an instant that is older than this call */
+        return ship_follow(m, job);
     return ship_begin(m, LSM_JOB_KIND_SHIP, job);
 }
 
@@ -407,11 +401,10 @@ int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
     if (code != LSM_ERR_OK)
         return code;
     if (m->job[0]) {
-        error_set(LSM_ERR_BUSY, m->id, "the job %s is shipping for the replication %s", m->job,
-                  m->id);
-        error_hint("wait for that job and ask again");
-        error_retryable();
-        return LSM_ERR_BUSY;
+        code = ship_follow(m, job);
+        m->exchange = code == LSM_ERR_JOB_STARTED;
+        mirrors_mark(m->root);
+        return code;
     }
     if (m->sync)
         return sync_exchange(m);

@@ -8,7 +8,7 @@
  * always known exactly: the layers above it.
  *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
- * beginning, mirror_ship.c the jobs that move deltas, mirror_split.c what happens when the roles
+ * beginning, mirror_ship.c and mirror_move.c the jobs that move deltas, mirror_split.c what happens when the roles
  * are torn apart and joined again.
  */
 #ifndef REPLICANT_ENGINE_MIRROR_H
@@ -30,6 +30,7 @@ struct mirror {
     char *message;          /* why it is DEGRADED or BROKEN; NULL: none */
     char diverged[ID_SIZE]; /* "": none */
     char job[ID_SIZE];      /* that works for it now; "": none */
+    char follow[ID_SIZE];    /* the job that is next: QUEUED, it has not frozen yet; "": none */
     bool exchange;          /* when the job is done the two exchange their roles */
     uint32_t pins;          /* verbs at work on it that have let the lock go */
     uint64_t due_ns;        /* when the next interval is */
@@ -88,8 +89,14 @@ int mirror_target_delete(struct mirror *m); /* the volume, and with it the relat
 /* mirror_birth.c */
 int mirror_begin(const struct plan *plan, char **job);
 
-/* mirror_ship.c */
+/* mirror_ship.c; the job's body is mirror_move.c */
 extern const struct job_body ship_body;
+struct layer *ship_common_instant(const struct mirror *m); /* NULL: none is held */
+struct mirror *ship_mirror_of(const struct job *job);
+uint64_t ship_size_of(const struct job *job); /* the source's, at the instant */
+int ship_follow(struct mirror *m, char **job); /* while one ships: another after it */
+void ship_next(struct mirror *m);
+int ship_begin_late(struct job *job, struct mirror *m);
 int ship_row_fill(const struct mirror *m, lsm_job_kind kind, uint64_t size, struct job_row *row);
 int ship_begin(struct mirror *m, lsm_job_kind kind, char **job); /* 7, or 125: nothing to ship */
 int ship_load(struct pool *pool, struct job_row *row);

@@ -94,6 +94,7 @@ struct job *job_alloc(struct job_row *row, const struct job_body *body, void *co
                       struct job_lane *lane);
 void job_free(struct job *job); /* one that was not started */
 void job_start(struct job_runner *runner, struct job *job, bool parked);
+void job_unpark(struct job_runner *runner, const char *id); /* it may run now */
 
 /* For bodies. */
 enum job_stop job_stop_asked(const struct job *job);

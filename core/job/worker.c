@@ -306,6 +306,17 @@ void job_start(struct job_runner *runner, struct job *job, bool parked)
     }
 }
 
+void job_unpark(struct job_runner *runner, const char *id)
+{
+    struct job *job;
+    LOCKED(&runner->lock);
+    HASH_FIND_STR(runner->by_id, id, job);
+    if (!job)
+        return;
+    job->parked = false;
+    wake_worker(runner);
+}
+
 void job_runner_stop(struct job_runner *runner)
 {
     pthread_mutex_lock(&runner->lock);
