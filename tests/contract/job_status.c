@@ -144,10 +144,11 @@ START_TEST(job_wait_times_out)
     REFUSED(lsm_job_wait(world.conn, id, 0, &job, 0), LSM_ERR_TIMEOUT);
     ck_assert_uint_lt(now_ms() - begin, 2000);
     begin = now_ms();
-    lsm_error_ptr e = refusal(lsm_job_wait(world.conn, id, 150, &job, 0), LSM_ERR_TIMEOUT);
-    ck_assert_uint_ge(now_ms() - begin, 149);
+    lsm_error_ptr e = refusal(lsm_job_wait(world.conn, id, 600, &job, 0), LSM_ERR_TIMEOUT);
+    ck_assert_uint_ge(now_ms() - begin, 599);
     ck_assert_uint_lt(now_ms() - begin, 5000);
     ck_assert_pstr_eq(lsm_error_object_get(e), id);
+    ck_assert_ptr_nonnull(strstr(lsm_error_message_get(e), "600")); /* what was asked for */
     ck_assert_int_eq(lsm_error_retryable_get(e), 1);
     lsm_error_free(e);
     ck_assert_ptr_null(job);

@@ -26,7 +26,8 @@ START_TEST(mirror_verbs_or_153)
     autotext char *job = NULL;
     lsm_replication *replication = NULL, **replications = NULL;
     uint32_t count = 77;
-    if (world_can(LSM_CAP_VOLUME_REPLICATE_MIRROR_SYNC))
+    if (world_can(LSM_CAP_VOLUME_REPLICATE_MIRROR_SYNC) ||
+        world_can(LSM_CAP_VOLUME_REPLICATE_MIRROR_ASYNC))
         return;
     REFUSED(lsm_replication_list(world.conn, NULL, NULL, &replications, &count, 0),
             LSM_ERR_NO_SUPPORT);

@@ -17,8 +17,9 @@ static const struct suite suites[] = {
      {capabilities, delete_volume, enable, last_error, names, outputs, pools, search, sizes, tags,
       unknown, volume_record}},
     {"io", {extents, io_calls, resize}},
-    {"replicate", {detach, groups, keys, mirrors, ranges, refusals}},
+    {"replicate", {detach, groups, keys, ranges, refusals}},
     {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
+    {"mirrors", {mirror_data, mirrors}},
     {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},
     {"files", {catalog, damaged, foreign, full_disk, owner, read_only_disk, same_root}},
 };

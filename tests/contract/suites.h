@@ -28,9 +28,10 @@ TCase *resize(void);
 TCase *detach(void);
 TCase *groups(void);
 TCase *keys(void);
-TCase *mirrors(void);
 TCase *ranges(void);
 TCase *refusals(void);
+
+/* mirror-async: asynchronous mirrors, in all their states */
 
 /* jobs: what takes time, and what is heard of it */
 TCase *event_lost(void);
@@ -40,6 +41,10 @@ TCase *job_restart(void);
 TCase *job_status(void);
 TCase *job_target(void);
 TCase *job_verbs(void);
+
+/* mirrors: standing relations, or 153 */
+TCase *mirror_data(void);
+TCase *mirrors(void);
 
 /* data: byte for byte */
 TCase *clone_data(void);
