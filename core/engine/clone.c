@@ -2,7 +2,11 @@
 /*
  * CLONE: the source is frozen, and the clone is a fresh top on the same frozen stack. One
  * transaction at any size, no data moved, no job.
+ *
+ * A group is the same with several: all gates are closed before the first opens, so all are frozen
+ * at one instant, and all or none are committed.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "freeze.h"
@@ -11,19 +15,32 @@
 #include "../util/error.h"
 #include "../util/guid.h"
 
-static int commit(const struct freeze *freeze, const struct layer *top,
-                  const struct volume_row *row)
+struct member {
+    const struct plan *plan;
+    struct layer *top;
+    struct volume_row row;
+    struct volume *fresh;
+    struct freeze freeze;
+    bool frozen;
+};
+
+static int record(const struct member *member, struct catalog *catalog)
 {
-    struct catalog *catalog = freeze->volume->pool->catalog;
-    int code = catalog_begin(catalog);
+    int code = freeze_record(&member->freeze);
+    if (code == LSM_ERR_OK)
+        code = catalog_layer_adopt(catalog, member->top->row, member->freeze.instant->row,
+                                   member->row.size, false);
+    return code == LSM_ERR_OK ? catalog_volume_add(catalog, &member->row) : code;
+}
+
+static int commit(struct pool *pool, const struct member *members, uint32_t count)
+{
+    int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;
-    code = freeze_record(freeze);
-    if (code == LSM_ERR_OK)
-        code = catalog_layer_adopt(catalog, top->row, freeze->instant->row, row->size, false);
-    if (code == LSM_ERR_OK)
-        code = catalog_volume_add(catalog, row);
-    return catalog_end(catalog, code);
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = record(&members[i], pool->catalog);
+    return catalog_end(pool->catalog, code);
 }
 
 static int fill_row(const struct plan *plan, const struct layer *top, struct volume_row *row)
@@ -41,34 +58,71 @@ static int fill_row(const struct plan *plan, const struct layer *top, struct vol
     return guid_make_volume(row->id);
 }
 
-int clone_make(const struct plan *plan, struct volume **clone)
+static int prepare(struct member *member, const struct plan *plan)
 {
-    struct pool *pool = plan->pool;
-    struct layer *top;
-    struct volume_row row;
-    struct freeze freeze;
-    int code = pool_spare_take(pool, &top);
-    if (code != LSM_ERR_OK)
-        return code;
-    code = fill_row(plan, top, &row);
-    struct volume *fresh = code == LSM_ERR_OK ? volume_alloc(pool, &row, top) : NULL;
-    if (code == LSM_ERR_OK && !fresh)
-        code = LSM_ERR_NO_MEMORY;
+    member->plan = plan;
+    int code = pool_spare_take(plan->pool, &member->top);
     if (code == LSM_ERR_OK)
-        code = freeze_prepare(&freeze, plan->source);
-    if (code == LSM_ERR_OK && (code = commit(&freeze, top, &row)) != LSM_ERR_OK)
-        freeze_undo(&freeze);
-    if (code != LSM_ERR_OK) {
-        volume_free(fresh);
-        pool_spare_return(pool, top);
-        return code;
+        code = fill_row(plan, member->top, &member->row);
+    if (code == LSM_ERR_OK &&
+        !(member->fresh = volume_alloc(plan->pool, &member->row, member->top)))
+        code = LSM_ERR_NO_MEMORY;
+    return code;
+}
+
+static int freeze_all(struct member *members, uint32_t count)
+{
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++) {
+        struct volume *source = members[i].plan->source;
+        code = count > 1 ? freeze_prepare_still(&members[i].freeze, source)
+                         : freeze_prepare(&members[i].freeze, source);
+        members[i].frozen = code == LSM_ERR_OK;
     }
-    freeze_done(&freeze);
-    top->below = freeze.instant;
-    top->below_limit = row.size;
-    freeze.instant->uses++;
-    volume_enter(fresh);
-    event_publish(pool->root->hub, LSM_EVENT_VOLUME, fresh->id, -1, -1);
-    *clone = fresh;
+    return code;
+}
+
+static void discard(struct pool *pool, struct member *members, uint32_t count)
+{
+    struct _lsm_error *why = error_take();
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].frozen)
+            freeze_undo(&members[i].freeze);
+        volume_free(members[i].fresh);
+        if (members[i].top)
+            pool_spare_return(pool, members[i].top);
+    }
+    error_restore(why);
+}
+
+static void show(struct member *member)
+{
+    struct layer *top = member->top, *instant = member->freeze.instant;
+    freeze_done(&member->freeze);
+    top->below = instant;
+    top->below_limit = member->row.size;
+    instant->uses++;
+    volume_enter(member->fresh);
+    event_publish(member->fresh->pool->root->hub, LSM_EVENT_VOLUME, member->fresh->id, -1, -1);
+}
+
+int clone_make(const struct plan *plans, uint32_t count, struct volume **clones)
+{
+    struct pool *pool = plans[0].pool;
+    struct member *members = calloc(count, sizeof *members);
+    int code = members ? LSM_ERR_OK : error_no_memory();
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = prepare(&members[i], &plans[i]);
+    if (code == LSM_ERR_OK)
+        code = freeze_all(members, count);
+    if (code == LSM_ERR_OK)
+        code = commit(pool, members, count);
+    if (code != LSM_ERR_OK && members)
+        discard(pool, members, count);
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++) {
+        show(&members[i]);
+        clones[i] = members[i].fresh;
+    }
+    free(members);
     return code;
 }

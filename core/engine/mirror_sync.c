@@ -227,84 +227,128 @@ int mirror_target_failed(struct root *root, struct volume *source)
 
 /* --- after a crash --------------------------------------------------------------------------- */
 
-static int equalize_range(struct volume *source, struct volume *target, char *a, char *b,
-                          uint64_t start, uint64_t end, bool compare)
+/* The two sides as they are made equal. */
+struct equal {
+    const struct stack *source, *target;
+    struct cluster_locks *locks; /* the target's */
+    char *buf;                   /* a piece of each */
+};
+
+/* At most a piece, whole clusters: the target gets what the source has. */
+static int equalize_range(const struct equal *e, uint64_t start, uint64_t end, bool compare)
 {
-    int error = stack_read(source->stack, a, end - start, start, NULL);
+    char *has = e->buf, *had = e->buf + PIECE;
+    int error = stack_read(e->source, has, end - start, start, NULL);
     if (!error && compare)
-        error = stack_read(target->stack, b, end - start, start, NULL);
+        error = stack_read(e->target, had, end - start, start, NULL);
     for (uint64_t at = 0; !error && at < end - start; at += CLUSTER_SIZE)
-        if (!compare || memcmp(a + at, b + at, CLUSTER_SIZE) != 0)
-            error =
-                stack_write(target->stack, &target->locks, a + at, CLUSTER_SIZE, start + at, NULL);
+        if (!compare || memcmp(has + at, had + at, CLUSTER_SIZE) != 0)
+            error = stack_write(e->target, e->locks, has + at, CLUSTER_SIZE, start + at, NULL);
     return error;
 }
 
-/* Where a write may have reached one side alone, the target gets what the source has. While the
- * target was being filled that is what was written since: the layers above the job's instant. */
-static int equalize_region(struct volume *source, struct volume *target, uint64_t region, char *buf,
-                           uint32_t depth, bool filling)
+static uint64_t min(uint64_t a, uint64_t b)
 {
-    uint64_t at = region << REGION_SHIFT, end = at + REGION_SIZE;
-    if (end > source->size)
-        end = source->size;
-    while (at < end) {
-        uint64_t start = at, stop = at + PIECE < end ? at + PIECE : end;
-        if (filling)
-            mover_next_delta(source->stack, depth, NULL, at, stop, &start, &stop);
-        if (start >= end)
-            return 0;
-        int error = start < stop
-                        ? equalize_range(source, target, buf, buf + PIECE, start, stop, !filling)
-                        : 0;
-        if (error)
-            return error;
-        at = stop;
-    }
-    return 0;
+    return a < b ? a : b;
 }
 
-static uint32_t depth_above(const struct volume *source, const struct layer *instant)
+/* Where a write may have reached one side alone. */
+static int equalize_regions(const struct equal *e, const struct map *intent, uint64_t size)
+{
+    int error = 0;
+    for (uint64_t at = 0; at < size && !error; at = min(at + PIECE, size)) {
+        uint64_t region = at >> REGION_SHIFT;
+        if (map_word(intent, region / 64) >> (region % 64) & 1)
+            error = equalize_range(e, at, min(at + PIECE, size), true);
+    }
+    return error;
+}
+
+/* What the first `depth` layers of a stack hold. */
+static int equalize_held(const struct equal *e, const struct stack *stack, uint32_t depth,
+                         uint64_t size, bool compare)
+{
+    int error = 0;
+    for (uint64_t at = 0, start, stop; at < size && !error; at = stop) {
+        mover_next_delta(stack, depth, NULL, at, min(at + PIECE, size), &start, &stop);
+        if (start < stop)
+            error = equalize_range(e, start, stop, compare);
+    }
+    return error;
+}
+
+static uint32_t depth_above(const struct stack *stack, const struct layer *instant)
 {
     uint32_t depth = 0;
-    while (depth < source->stack->depth && source->stack->layers[depth] != instant)
+    while (depth < stack->depth && stack->layers[depth] != instant)
         depth++;
     return depth;
 }
 
-static int equalize(struct mirror *m, struct volume *source, struct volume *target)
+/* While the target is filled its top must have, of what was written since the job's instant, what
+ * the source has: the layers above that instant say it, whoever was there when it was written. */
+static int equalize_filling(const struct mirror *m, const struct equal *e, uint64_t size)
 {
-    bool filling = m->state == LSM_REPLICATION_STATE_INITIALIZING;
-    struct hold *hold = pool_hold(source->pool, m->job, true);
-    autofree char *buf = malloc(2 * PIECE);
-    if (!buf || (filling && !hold))
-        return buf ? LSM_ERR_OK : error_no_memory();
-    uint32_t depth = filling ? depth_above(source, hold->layer) : 0;
-    uint64_t regions = (source->size + REGION_SIZE - 1) >> REGION_SHIFT;
-    int error = 0;
-    for (uint64_t r = 0; r < regions && !error; r++)
-        if (map_word(m->intent, r / 64) >> (r % 64) & 1)
-            error = equalize_region(source, target, r, buf, depth, filling);
-    return error ? layer_error(target->top, error, "make equal", ERROR_NO_OFFSET)
-                 : layer_flush(target->top);
+    struct hold *instant = pool_hold(mirror_pool(m, SIDE_SOURCE), m->job, true);
+    if (!instant)
+        return 0; /* the job finds that, and ends */
+    int error = equalize_held(e, e->source, depth_above(e->source, instant->layer), size, false);
+    return error ? error : equalize_held(e, e->target, 1, size, true);
 }
 
-/* The owner before us may have died between the two sides of a write. */
+static int equalize(const struct mirror *m, const struct stack *source, const struct stack *target,
+                    struct cluster_locks *locks)
+{
+    autofree char *buf = malloc(2 * PIECE);
+    struct equal e = {source, target, locks, buf};
+    uint64_t size = mirror_volume(m, SIDE_SOURCE)->size;
+    int error = 0;
+    if (!buf)
+        return error_no_memory();
+    if (m->state != LSM_REPLICATION_STATE_IN_SYNC)
+        error = equalize_filling(m, &e, size);
+    else if (m->intent)
+        error = equalize_regions(&e, m->intent, size);
+    return error ? layer_error(target->layers[0], error, "make equal", ERROR_NO_OFFSET)
+                 : layer_flush(target->layers[0]);
+}
+
+static int equalize_open(const struct mirror *m, struct volume *source, struct volume *target,
+                         struct layer *hidden_top)
+{
+    if (!hidden_top)
+        return equalize(m, source->stack, target->stack, &target->locks);
+    struct stack *hidden = stack_open(hidden_top, source->size);
+    if (!hidden)
+        return error_pending();
+    int code = equalize(m, source->stack, hidden, &target->locks);
+    stack_close(hidden);
+    return code;
+}
+
+/* The owner before us may have died between the two sides of a write, or have been without the
+ * target. */
 static int reattach(struct mirror *m)
 {
     struct volume *source = mirror_volume(m, SIDE_SOURCE), *target = mirror_volume(m, SIDE_TARGET);
     if (!target)
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool is not here");
-    int code = volume_open_stack(source);
+    struct hold *hidden =
+        m->state == LSM_REPLICATION_STATE_RESYNCING ? pool_hold(target->pool, m->job, false) : NULL;
+    int code = target->size < source->size ? volume_resize(target, source->size) : LSM_ERR_OK;
+    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_RESYNCING && !hidden)
+        code = error_set(LSM_ERR_DAMAGED, m->job, "what the job %s fills is gone", m->job);
+    if (code == LSM_ERR_OK)
+        code = volume_open_stack(source);
     if (code != LSM_ERR_OK)
         return code;
     code = volume_open_stack(target);
     if (code == LSM_ERR_OK) {
-        code = m->intent ? equalize(m, source, target) : LSM_ERR_OK;
+        code = equalize_open(m, source, target, hidden ? hidden->layer : NULL);
         volume_close_stack(target);
     }
     volume_close_stack(source);
-    return code == LSM_ERR_OK ? sync_attach(m, NULL) : code;
+    return code == LSM_ERR_OK ? sync_attach(m, hidden ? hidden->layer : NULL) : code;
 }
 
 int sync_load(struct mirror *m)
@@ -316,12 +360,14 @@ int sync_load(struct mirror *m)
     int code = path ? sync_log_load(path, m->id, source->size, &m->intent) : LSM_ERR_NO_MEMORY;
     if (code != LSM_ERR_OK)
         return code;
-    bool attached = m->state == LSM_REPLICATION_STATE_IN_SYNC ||
-                    (m->state == LSM_REPLICATION_STATE_INITIALIZING && m->job[0]);
-    if (!attached || source->pool->read_only)
+    bool in_sync = m->state == LSM_REPLICATION_STATE_IN_SYNC;
+    bool filling = (m->state == LSM_REPLICATION_STATE_INITIALIZING ||
+                    m->state == LSM_REPLICATION_STATE_RESYNCING) &&
+                   m->job[0];
+    if ((!in_sync && !filling) || source->pool->read_only)
         return LSM_ERR_OK;
-    if (reattach(m) == LSM_ERR_OK || m->state == LSM_REPLICATION_STATE_INITIALIZING)
-        return LSM_ERR_OK; /* a first fill without its write path ends by itself */
+    if (reattach(m) == LSM_ERR_OK || filling)
+        return LSM_ERR_OK; /* a job without its write path ends by itself */
     autofree char *why = strdup(error_pending_message());
     return sync_part(m, LSM_REPLICATION_STATE_DEGRADED, error_pending(), why);
 }

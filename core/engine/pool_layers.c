@@ -84,7 +84,9 @@ void pool_spare_return(struct pool *pool, struct layer *spare)
     spare->below = NULL;
     spare->below_limit = 0;
     spare->full = spare->recycled = false;
-    pool->spares[pool->spare_count++] = spare;
+    if (pool->spare_count < sizeof pool->spares / sizeof *pool->spares)
+        pool->spares[pool->spare_count++] = spare;
+    /* else a row that nothing names: the next open removes it */
 }
 
 static int add_spare(struct pool *pool, struct layer *layer)

@@ -57,10 +57,11 @@ static int check_type(const struct plan *plan)
     return LSM_ERR_OK;
 }
 
-static int check(struct root *root, const struct replicate_request *request, struct plan *plan)
+static int check(struct root *root, const lsm_pool *pool, const lsm_volume *source,
+                 struct plan *plan)
 {
-    const char *pool_id = request->pool ? request->pool->id : NULL;
-    int code = volume_get(root, request->sources[0]->id, &plan->source);
+    const char *pool_id = pool ? pool->id : NULL;
+    int code = volume_get(root, source->id, &plan->source);
     if (code != LSM_ERR_OK)
         return code;
     plan->pool = pool_id ? pool_by_id(root, pool_id) : plan->source->pool;
@@ -82,57 +83,125 @@ static int append_record(struct volume *volume, struct record_list *made)
     return record ? record_list_append(made, &volume_type, record) : LSM_ERR_NO_MEMORY;
 }
 
-static int carry_out(const struct plan *plan, struct record_list *made, char **job)
+static int make_clones(const struct plan *plans, uint32_t count, struct record_list *made)
 {
-    if (plan->type == LSM_VOLUME_REPLICATE_COPY)
-        return copy_begin(plan, job);
-    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_ASYNC ||
-        plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
-        return mirror_begin(plan, job);
-    struct volume *clone;
-    int code = clone_make(plan, &clone);
-    return code == LSM_ERR_OK ? append_record(clone, made) : code;
+    autofree struct volume **clones = calloc(count, sizeof(struct volume *));
+    int code = clones ? clone_make(plans, count, clones) : error_no_memory();
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = append_record(clones[i], made);
+    return code;
+}
+
+static int carry_out(const struct plan *plans, uint32_t count, struct record_list *made, char **job)
+{
+    switch (plans[0].type) {
+    case LSM_VOLUME_REPLICATE_COPY: return copy_begin(plans, job);
+    case LSM_VOLUME_REPLICATE_MIRROR_ASYNC:
+    case LSM_VOLUME_REPLICATE_MIRROR_SYNC: return mirror_begin(plans, job);
+    default: return make_clones(plans, count, made);
+    }
+}
+
+/* --- groups ---------------------------------------------------------------------------------- */
+
+static int check_all(struct root *root, const struct replicate_request *request, struct plan *plans)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        int code = check(root, request->pool, request->sources[i], &plans[i]);
+        if (code != LSM_ERR_OK)
+            return code;
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(plans[k].name, plans[i].name) == 0)
+                return error_set(LSM_ERR_NAME_CONFLICT, plans[i].name,
+                                 "two members of the group would be named «%s»", plans[i].name);
+            if (plans[k].source->pool != plans[i].source->pool)
+                return error_set(LSM_ERR_NO_SUPPORT, plans[i].source->id,
+                                 "the volume «%s» is in another pool than the rest of the group",
+                                 plans[i].source->name);
+        }
+    }
+    return LSM_ERR_OK;
+}
+
+/* What a key made is found again by the sources; a group of which one is gone is not the same. */
+static int replay_all(struct root *root, const struct plan *plans,
+                      const struct replicate_request *request, struct volume *first,
+                      struct record_list *made, char **job)
+{
+    int code = replay(root, first, plans[0].request, job);
+    if (code != LSM_ERR_OK || request->count == 1)
+        return code == LSM_ERR_OK ? append_record(first, made) : code;
+    for (uint32_t i = 0; i < request->count && code == LSM_ERR_OK; i++) {
+        struct volume *v = first->pool->volumes;
+        while (v && !(v->key && strcmp(v->key, first->key) == 0 &&
+                      strcmp(v->parent, request->sources[i]->id) == 0))
+            v = v->hh.next;
+        code = v ? append_record(v, made)
+                 : error_set(LSM_ERR_NAME_CONFLICT, first->key,
+                             "of the group that the key «%s» made a member is gone", first->key);
+    }
+    return code;
 }
 
 static int replicate_locked(struct root *root, const struct replicate_request *request,
-                            struct plan *plan, struct record_list *made, char **job)
+                            struct plan *plans, struct record_list *made, char **job)
 {
-    const char *key = plan->options->key;
+    const char *key = request->options->key;
     for (int flushed = 0;; flushed++) {
         struct volume *before = key ? volume_by_key(root, key) : NULL;
-        if (before) {
-            int code = replay(root, before, plan->request, job);
-            return code == LSM_ERR_OK ? append_record(before, made) : code;
-        }
-        int code = check(root, request, plan);
+        if (before)
+            return replay_all(root, plans, request, before, made, job);
+        int code = check_all(root, request, plans);
         if (code != LSM_ERR_OK || flushed)
-            return code == LSM_ERR_OK ? carry_out(plan, made, job) : code;
+            return code == LSM_ERR_OK ? carry_out(plans, request->count, made, job) : code;
         /* The lock is let go in here, so everything is looked at once more. */
-        if ((code = volume_flush_ahead(plan->source)) != LSM_ERR_OK)
+        for (uint32_t i = 0; i < request->count && code == LSM_ERR_OK; i++) {
+            struct volume *source = volume_find(root, request->sources[i]->id);
+            code = source ? volume_flush_ahead(source) : LSM_ERR_OK;
+        }
+        if (code != LSM_ERR_OK)
             return code;
     }
+}
+
+/* The whole request as one text: what an idempotency key stands for. */
+static char *text_of(const struct replicate_request *request)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    fprintf(out, "%d", request->type);
+    for (uint32_t i = 0; i < request->count; i++) {
+        const lsm_volume *source = request->sources[i];
+        const char *pool = request->pool ? request->pool->id : source->pool_id;
+        fprintf(out, " %s %s %s", source->id, pool ? pool : "", request->names[i]);
+    }
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
 }
 
 int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
               char **job)
 {
-    if (request->count != 1) {
+    if (request->count != 1 && request->type != LSM_VOLUME_REPLICATE_CLONE) {
         error_set(LSM_ERR_NO_SUPPORT, NULL,
-                  "this version of the embedded engine replicates one"
-                  " volume a call");
-        error_hint("replicate the volumes one after the other");
+                  "this version of the embedded engine copies and mirrors one volume a call");
+        error_hint("clone the group at one instant, and replicate the clones one by one");
         return LSM_ERR_NO_SUPPORT;
     }
-    const lsm_volume *source = request->sources[0];
-    const char *pool_id = request->pool ? request->pool->id : source->pool_id;
-    autofree char *text = NULL;
-    if (asprintf(&text, "%d %s %s %s", request->type, source->id, pool_id ? pool_id : "",
-                 request->names[0]) < 0)
+    autofree char *text = text_of(request);
+    autofree struct plan *plans = calloc(request->count, sizeof *plans);
+    if (!text || !plans)
         return error_no_memory();
-    struct plan plan = {.type = request->type,
-                        .name = request->names[0],
-                        .options = request->options,
-                        .request = text};
+    for (uint32_t i = 0; i < request->count; i++)
+        plans[i] = (struct plan){.type = request->type,
+                                 .name = request->names[i],
+                                 .options = request->options,
+                                 .request = text};
     LOCKED(&root->lock);
-    return replicate_locked(root, request, &plan, made, job);
+    return replicate_locked(root, request, plans, made, job);
 }

@@ -23,7 +23,7 @@ int replicate(struct root *root, const struct replicate_request *request, struct
               char **job);
 
 /* clone.c */
-int clone_make(const struct plan *plan, struct volume **clone);
+int clone_make(const struct plan *plans, uint32_t count, struct volume **clones);
 
 /* copy.c */
 int copy_begin(const struct plan *plan, char **job);
