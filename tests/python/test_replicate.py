@@ -164,6 +164,23 @@ def test_detach_dependents(conn, volume):
     assert content(clones[1]) == bytes(expected)
 
 
+def test_detach_the_grandparent_first(conn, volume):
+    """A clone's clone may share nothing with its parent any more, and is still made whole."""
+    needs(conn, Capability.VOLUME_CHILD_DEPENDENCY_RM)
+    child = volume.clone("child")
+    grandchild = child.clone("grandchild")
+    write(grandchild, b"mine", 9)
+    volume.detach_dependents().wait(timeout=60)
+    if child.has_dependents():
+        child.detach_dependents().wait(timeout=60)
+    for each in (volume, child):
+        assert not each.has_dependents()
+        each.delete()
+    expected = bytearray(pattern(MIB))
+    expected[9:13] = b"mine"
+    assert content(grandchild) == bytes(expected)
+
+
 def test_detach_nothing_is_125(conn, volume):
     needs(conn, Capability.VOLUME_CHILD_DEPENDENCY_RM)
     refused(ErrorCode.NO_STATE_CHANGE, volume.detach_dependents)
