@@ -559,8 +559,10 @@ int layer_cut(struct layer *layer, uint64_t limit, uint64_t size)
     if (error)
         return layer_error(layer, error, "open", ERROR_NO_OFFSET);
     error = vfs_size(fd, &length);
-    if (!error && length > limit)
+    if (!error && length > limit) {
         error = vfs_truncate(fd, limit);
+        length = limit;
+    }
     if (!error && length != size)
         error = vfs_truncate(fd, size);
     if (!error && layer->map)

@@ -185,6 +185,40 @@ START_TEST(resize_of_a_source_leaves_its_copy)
 }
 END_TEST
 
+/* What the limit of a frozen layer hides of the one below is cut off when the two are folded into
+ * one, and the rest must still have its full length. */
+START_TEST(shrunk_grown_and_folded)
+{
+    autovolume lsm_volume *v = volume_make("v", SIZE);
+    autoimage struct image *image = image_create(SIZE);
+    image_fill(image, v, 1);
+    autovolume lsm_volume *first = clone_make(v, "first");
+    FINE(volume_resize(&v, CLUSTER));
+    image_resize(image, CLUSTER);
+    FINE(volume_resize(&v, SIZE));
+    image_resize(image, SIZE);
+    autoio lsm_volume_io *io = NULL;
+    FINE(lsm_volume_io_open(world.conn, v, &io, 0));
+    image_write(image, io, 2 * CLUSTER, 100, 2);
+    FINE(lsm_volume_io_close(io, 0));
+    io = NULL;
+    autovolume lsm_volume *second = clone_make(v, "second");
+    FINE(volume_delete(first));
+    FINE(volume_delete(second));
+    for (int i = 0; i < 400; i++) { /* in the background */
+        volume_look(&v);
+        if (lsm_volume_depth_get(v) <= 1)
+            break;
+        if (i % 10 == 0)
+            SAME(image, v);
+        sleep_ms(10);
+    }
+    SAME(image, v);
+    world_reopen();
+    SAME(image, v);
+}
+END_TEST
+
 TCase *resize(void)
 {
     TCase *tests = tcase_create("resize");
@@ -197,5 +231,6 @@ TCase *resize(void)
     tcase_add_loop_test(tests, resize_between_clones, 0, 2);
     tcase_add_test(tests, resize_of_a_source_leaves_its_clone);
     tcase_add_loop_test(tests, resize_of_a_source_leaves_its_copy, 0, 2);
+    tcase_add_test(tests, shrunk_grown_and_folded);
     return tests;
 }
