@@ -180,6 +180,14 @@ static uint32_t time_left(uint64_t begin_ns, uint32_t timeout_ms)
     return gone_ms < timeout_ms ? timeout_ms - (uint32_t)gone_ms : 0;
 }
 
+static int late(const char *job_id, uint32_t timeout_ms)
+{
+    error_set(LSM_ERR_TIMEOUT, job_id, "the job %s had not ended after %" PRIu32 " ms", job_id,
+              timeout_ms);
+    error_retryable();
+    return LSM_ERR_TIMEOUT;
+}
+
 static int wait_in_slices(lsm_connect *conn, const char *job_id, uint32_t timeout_ms, lsm_job **job)
 {
     const uint64_t begin = clock_monotonic_ns();
@@ -187,8 +195,10 @@ static int wait_in_slices(lsm_connect *conn, const char *job_id, uint32_t timeou
         uint32_t left = time_left(begin, timeout_ms);
         uint32_t slice = left < WAIT_SLICE_MS ? left : WAIT_SLICE_MS;
         int rc = conn->ops->job_wait(conn->b, job_id, slice, job);
-        if (rc != LSM_ERR_TIMEOUT || slice == left)
+        if (rc != LSM_ERR_TIMEOUT)
             return rc;
+        if (slice == left)
+            return late(job_id, timeout_ms);
         if (conn_is_closing(conn))
             return error_set(LSM_ERR_INVALID_ARGUMENT, "connection",
                              "the connection was closed while the call waited for job %s", job_id);

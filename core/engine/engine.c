@@ -275,13 +275,14 @@ static int resize_mirrored(struct volume *volume, uint64_t size)
         error_hint("resize the source");
         return LSM_ERR_READ_ONLY;
     }
-    if (!volume->mirrors || size == volume->size)
+    bool shrinks = size < volume->size && mirror_of_end(root, volume->id);
+    if ((!volume->mirrors && !shrinks) || size == volume->size)
         return volume_resize(volume, size);
     if (size < volume->size && volume->handles)
         return volume_resize(volume, size); /* refuses: 160 goes before 251 */
     if (size < volume->size) {
         error_set(LSM_ERR_NO_SUPPORT_OFFLINE_CHANGE, volume->id,
-                  "the volume «%s» is a mirror's source, and mirrors do not shrink", volume->name);
+                  "the volume «%s» belongs to a mirror, and mirrors do not shrink", volume->name);
         error_hint("break the replication first");
         return LSM_ERR_NO_SUPPORT_OFFLINE_CHANGE;
     }
@@ -312,7 +313,7 @@ static int resize(void *b, const lsm_volume *record, uint64_t size_bytes, lsm_vo
     return code == LSM_ERR_OK ? give_record(volume, resized) : code;
 }
 
-static int delete (void *b, const lsm_volume *record, char **job)
+static int delete_volume(void *b, const lsm_volume *record, char **job)
 {
     struct root *root = ROOT(b);
     struct volume *volume;
@@ -374,7 +375,12 @@ static int child_dependency_delete(void *b, const lsm_volume *record, char **job
     struct volume *volume;
     LOCKED(&root->lock);
     int code = volume_get(root, record->id, &volume);
-    return code == LSM_ERR_OK ? flatten_begin(volume, job) : code;
+    bool mirrors = code == LSM_ERR_OK && volume->mirrors > 0;
+    if (mirrors)
+        code = mirrors_break(root, record->id);
+    if (code != LSM_ERR_OK || (mirrors && !volume->clones))
+        return code;
+    return flatten_begin(volume, job);
 }
 
 /* --- replication ----------------------------------------------------------------------------- */
@@ -520,7 +526,7 @@ const struct backend_ops engine_ops = {
     .volume_list = volume_list,
     .volume_create = create,
     .volume_resize = resize,
-    .volume_delete = delete,
+    .volume_delete = delete_volume,
     .volume_rename = rename_volume,
     .volume_admin_state_set = admin_state_set,
     .volume_tag_set = tag_set,

@@ -54,6 +54,15 @@ struct mirror *mirror_of_source(struct root *root, const char *volume)
     return NULL;
 }
 
+struct mirror *mirror_of_end(struct root *root, const char *volume)
+{
+    for (struct mirror *m = root->mirrors; m; m = m->next)
+        if (m->state != LSM_REPLICATION_STATE_BROKEN &&
+            (strcmp(m->source, volume) == 0 || strcmp(m->target, volume) == 0))
+            return m;
+    return NULL;
+}
+
 struct pool *mirror_pool(const struct mirror *m, enum replication_side side)
 {
     return pool_by_id(m->root, side == SIDE_SOURCE ? m->source_pool : m->target_pool);
@@ -455,6 +464,20 @@ int mirror_break(struct mirror *m)
     struct root *root = m->root;
     mirror_leave(m);
     mirrors_mark(root);
+    return LSM_ERR_OK;
+}
+
+int mirrors_break(struct root *root, const char *source)
+{
+    for (const struct mirror *m = root->mirrors; m; m = m->next)
+        if (strcmp(m->source, source) == 0 && (m->job[0] || m->pins))
+            return error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, source,
+                             "the job %s reads the volume for the replication %s", m->job, m->id);
+    for (struct mirror *m; (m = mirror_of_source(root, source)) != NULL;) {
+        int code = mirror_break(m);
+        if (code != LSM_ERR_OK)
+            return code;
+    }
     return LSM_ERR_OK;
 }
 

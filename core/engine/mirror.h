@@ -46,6 +46,7 @@ int mirror_get(struct root *root, const char *id, struct mirror **mirror); /* 10
 struct mirror *mirror_find(struct root *root, const char *id);
 struct mirror *mirror_of_target(struct root *root, const char *volume); /* one that protects it */
 struct mirror *mirror_of_source(struct root *root, const char *volume);
+struct mirror *mirror_of_end(struct root *root, const char *volume); /* either, split or not */
 struct pool *mirror_pool(const struct mirror *m, enum replication_side side); /* NULL: away */
 struct volume *mirror_volume(const struct mirror *m, enum replication_side side);
 
@@ -84,6 +85,7 @@ int mirror_interval_set(struct mirror *m, uint32_t ms);
 int mirror_promote(struct mirror *m, char **job, lsm_flag flags);
 int mirror_reverse(struct mirror *m, char **job, lsm_flag flags);
 int mirror_break(struct mirror *m);
+int mirrors_break(struct root *root, const char *source); /* all of this source; 161: a job reads it */
 int mirror_target_delete(struct mirror *m); /* the volume, and with it the relation */
 
 /* mirror_birth.c */
