@@ -21,6 +21,7 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
+#include "../util/guid.h"
 
 static const char *const texts[STATEMENTS] = {
     [LAYER_ADD] = "INSERT INTO layer (guid, state, below, below_limit, is_full)"
@@ -273,7 +274,8 @@ static int read_layer(sqlite3_stmt *row, void *argument)
         .full = sqlite3_column_int(row, 5),
         .generation = text(row, 6),
     };
-    if (!id_copy(layer.guid, text(row, 1)) || layer.state > LAYER_FROZEN)
+    if (!id_copy(layer.guid, text(row, 1)) || layer.state > LAYER_FROZEN ||
+        layer.below_limit > INT64_MAX)
         return bad_row(sink, "layer");
     return sink->layer(sink->argument, &layer);
 }
@@ -304,7 +306,8 @@ static int read_volume(sqlite3_stmt *row, void *argument)
         .created_ms = (uint64_t)sqlite3_column_int64(row, 10),
     };
     if (!id_copy(volume.id, text(row, 0)) || !volume.name || volume.size == 0 ||
-        volume.size > INT64_MAX || volume.size % 4096)
+        volume.size > INT64_MAX || volume.size % 4096 ||
+        (volume.parent && !guid_is(volume.parent)))
         return bad_row(sink, "volume");
     return sink->volume(sink->argument, &volume);
 }
