@@ -4,6 +4,7 @@
 
 #include "store.h"
 #include "../util/error.h"
+#include "../util/guid.h"
 
 const char job_store_schema[] =
     "CREATE TABLE job ("
@@ -68,10 +69,18 @@ int job_store_remove(sqlite3 *db, const char *id)
 static bool read_id(char id[ID_SIZE], sqlite3_stmt *s, int column)
 {
     const char *text = (const char *)sqlite3_column_text(s, column);
-    if (!text || strlen(text) >= ID_SIZE)
+    if (!text || (*text && !guid_is(text)))
         return false;
     strcpy(id, text);
     return true;
+}
+
+static bool makes_sense(const struct job_row *row)
+{
+    return row->id[0] && row->kind >= LSM_JOB_KIND_COPY && row->kind <= LSM_JOB_KIND_DELETE &&
+           row->state >= LSM_JOB_STATE_QUEUED && row->state <= LSM_JOB_STATE_CANCELLED &&
+           row->total <= INT64_MAX && row->copied <= INT64_MAX && row->skipped <= INT64_MAX &&
+           row->cursor <= INT64_MAX;
 }
 
 static bool read_texts(struct job_row *row, sqlite3_stmt *s)
@@ -98,7 +107,7 @@ static int read_row(sqlite3 *db, sqlite3_stmt *s, struct job_row *row)
     row->verify = sqlite3_column_int(s, 10);
     row->error = (lsm_error_number)sqlite3_column_int(s, 14);
     if (!read_id(row->id, s, 0) || !read_id(row->source, s, 3) || !read_id(row->target, s, 4) ||
-        row->state < LSM_JOB_STATE_QUEUED || row->state > LSM_JOB_STATE_CANCELLED) {
+        !makes_sense(row)) {
         const char *path = sqlite3_db_filename(db, "main");
         return error_set(LSM_ERR_DAMAGED, path,
                          "the catalog %s has a row in its table «job» that makes no sense", path);
