@@ -215,8 +215,9 @@ START_TEST(between_data_there_are_zeros)
         uint64_t data, end;
         ck_assert_int_eq(stack_next_data(stack, offset, SIZE, &data, &end), 0);
         ck_assert(data >= offset && end >= data && end <= SIZE);
-        for (uint64_t i = offset; i < data; i++)
-            ck_assert_uint_eq(want[i], 0);
+        while (offset < data && want[offset] == 0)
+            offset++;
+        ck_assert_uint_eq(offset, data);
         seen += end - data;
         if (data == SIZE)
             break;
