@@ -34,6 +34,8 @@ static struct {
     } seen[40];
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static _Thread_local bool exempted;
+
 enum needs { NEEDS_NOTHING, NEEDS_BLOCKS };
 
 static bool can_happen(const char *member, enum needs needs)
@@ -70,7 +72,7 @@ static bool is_repetition(const char *what)
 static bool decide(const char *member, const char *path, enum needs needs)
 {
     char what[300];
-    if (!state.armed || !can_happen(member, needs) || !is_wanted(member, path))
+    if (!state.armed || exempted || !can_happen(member, needs) || !is_wanted(member, path))
         return false;
     snprintf(what, sizeof what, "%s of %s", member, path);
     if (!state.member && is_repetition(what))
@@ -275,6 +277,11 @@ void failing_disarm(void)
     pthread_mutex_lock(&state.lock);
     state.armed = false;
     pthread_mutex_unlock(&state.lock);
+}
+
+void failing_exempt(bool exempt)
+{
+    exempted = exempt;
 }
 
 bool failing_reached(void)

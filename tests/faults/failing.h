@@ -32,6 +32,7 @@ void failing_arm(enum fault fault, long n, bool lasting);
 /* The n-th call of `member` ("fdatasync") on a file whose path ends with `suffix` ("" is any). */
 void failing_arm_at(enum fault fault, const char *member, const char *suffix, long n, bool lasting);
 void failing_disarm(void);
+void failing_exempt(bool exempt); /* the calls of this thread neither count nor fail */
 
 bool failing_reached(void);     /* since it was armed */
 const char *failing_what(void); /* "pwrite of …/pool.db-wal" */

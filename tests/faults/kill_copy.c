@@ -307,6 +307,7 @@ static void resolve(const struct entry *e)
     if (count)
         lsm_job_record_array_free(jobs, count);
     stats.never += !found;
+    stats.begun += found;
 }
 
 static void check_jobs(void)

@@ -697,11 +697,13 @@ static uint32_t depth(const char *name)
 /* Until the volume has so few layers, or a failure keeps it from that. */
 static void await_depth(const char *name, uint32_t layers, unsigned ms)
 {
+    failing_exempt(true);
     while (depth(name) > layers && ms-- > 0) {
         if (failing_reached() && ms > 30)
             ms = 30;
         usleep(1000);
     }
+    failing_exempt(false);
 }
 
 /* Two frozen layers of «child» that the clones alone keep from being merged; a part of the lower
@@ -740,10 +742,15 @@ static bool is_first_gone(void)
     return !has("first", "default");
 }
 
+/* The base that is to absorb its top has as many bytes as the volume, but not all of them show. */
 static void clone_plain(void)
 {
+    struct outcome outcome;
     MUST(clone_of("plain", "first") == OK);
     model_copy("plain", "first", "default");
+    MUST(resize("plain", SHRUNK, &outcome) == OK && resize("plain", SIZE, &outcome) == OK);
+    model_resize("plain", SHRUNK);
+    model_resize("plain", SIZE);
     write_some("plain", 23);
 }
 
@@ -883,7 +890,7 @@ static const struct scenario scenarios[] = {
      .act = act_absorb,
      .expect = expect_first_gone,
      .is_done = is_first_gone,
-     .stride = 40},
+     .stride = 12},
     {.name = "flatten", .act = act_flatten, .is_done = is_flattened},
     {.name = "close",
      .two_pools = true,
