@@ -12,6 +12,14 @@ import pytest
 from conftest import MIB
 
 
+@pytest.fixture(autouse=True)
+def answered():
+    """A process that was started in the background ignores SIGINT, and Python leaves that so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def slow(conn, volume):
     job = volume.copy("c", rate_limit=MIB // 64)
