@@ -353,6 +353,32 @@ int mirror_pause(struct mirror *m)
     return mirror_state_set(m, LSM_REPLICATION_STATE_PAUSED);
 }
 
+/* What reaches a target goes past a write path of its own, so one that is to become a target may
+ * not have a synchronous mirror; nor may a source have two. */
+static int check_no_sync(const struct mirror *m, const char *volume)
+{
+    for (const struct mirror *other = m->root->mirrors; other; other = other->next) {
+        if (other == m || other->type != LSM_VOLUME_REPLICATE_MIRROR_SYNC ||
+            other->state == LSM_REPLICATION_STATE_BROKEN || strcmp(other->source, volume) != 0)
+            continue;
+        error_set(LSM_ERR_STATE, m->id,
+                  "the volume %s has a synchronous mirror, the replication %s, and cannot change"
+                  " its role",
+                  volume, other->id);
+        error_hint("break that replication first");
+        return LSM_ERR_STATE;
+    }
+    return LSM_ERR_OK;
+}
+
+static int check_exchange(const struct mirror *m)
+{
+    int code = check_no_sync(m, m->source);
+    if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        code = check_no_sync(m, m->target);
+    return code;
+}
+
 int mirror_resume(struct mirror *m, lsm_flag flags)
 {
     char *job = NULL;
@@ -363,6 +389,8 @@ int mirror_resume(struct mirror *m, lsm_flag flags)
         error_hint("break it and mirror anew");
         code = LSM_ERR_STATE;
     }
+    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
+        code = check_no_sync(m, m->target);
     if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
         code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
     if (code != LSM_ERR_OK)
@@ -398,6 +426,15 @@ static int check_no_writers(const struct volume *v, const struct mirror *m)
     return LSM_ERR_BUSY;
 }
 
+static int check_both_here(const struct mirror *m)
+{
+    if (mirror_volume(m, SIDE_SOURCE) && mirror_volume(m, SIDE_TARGET))
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_NOT_FOUND_POOL, m->id, "a pool of the replication %s is not here", m->id);
+    error_hint("bring it back, or promote by force");
+    return LSM_ERR_NOT_FOUND_POOL;
+}
+
 int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
 {
     bool force = flags & LSM_REPLICATION_FORCE;
@@ -406,7 +443,11 @@ int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
         return code;
     if (force)
         return split_force(m);
-    code = check_no_writers(mirror_volume(m, SIDE_SOURCE), m);
+    code = check_both_here(m);
+    if (code == LSM_ERR_OK)
+        code = check_no_writers(mirror_volume(m, SIDE_SOURCE), m);
+    if (code == LSM_ERR_OK)
+        code = check_exchange(m);
     if (code != LSM_ERR_OK)
         return code;
     if (m->job[0]) {
@@ -433,6 +474,8 @@ int mirror_reverse(struct mirror *m, char **job, lsm_flag flags)
 {
     int code = check_verb(m, REVERSE);
     if (code == LSM_ERR_OK)
+        code = check_exchange(m);
+    if (code == LSM_ERR_OK)
         code = split_rewind(m, SIDE_SOURCE, !(flags & LSM_REPLICATION_DISCARD));
     if (code == LSM_ERR_OK)
         code = split_swap_roles(m);
@@ -441,12 +484,28 @@ int mirror_reverse(struct mirror *m, char **job, lsm_flag flags)
     return resync(m, job);
 }
 
+/* Who has let the root's lock go over a relation takes it again soon: a sweep, a verb. */
+static int wait_for_pins(struct mirror **m)
+{
+    struct root *root = (*m)->root;
+    char id[ID_SIZE];
+    int code = LSM_ERR_OK;
+    memcpy(id, (*m)->id, ID_SIZE);
+    while (code == LSM_ERR_OK && (*m)->pins) {
+        pthread_cond_wait(&root->quiet, &root->lock);
+        code = mirror_get(root, id, m);
+    }
+    return code;
+}
+
 int mirror_break(struct mirror *m)
 {
-    int code = check_verb(m, BREAK);
+    int code = wait_for_pins(&m);
+    if (code == LSM_ERR_OK)
+        code = check_verb(m, BREAK);
     if (code != LSM_ERR_OK)
         return code;
-    if (m->job[0] || m->pins) {
+    if (m->job[0]) {
         error_set(LSM_ERR_BUSY, m->id, "the job %s is working for the replication %s", m->job,
                   m->id);
         error_hint("cancel the job first");
@@ -470,7 +529,7 @@ int mirror_break(struct mirror *m)
 int mirrors_break(struct root *root, const char *source)
 {
     for (const struct mirror *m = root->mirrors; m; m = m->next)
-        if (strcmp(m->source, source) == 0 && (m->job[0] || m->pins))
+        if (strcmp(m->source, source) == 0 && m->job[0])
             return error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, source,
                              "the job %s reads the volume for the replication %s", m->job, m->id);
     for (struct mirror *m; (m = mirror_of_source(root, source)) != NULL;) {
@@ -483,16 +542,21 @@ int mirrors_break(struct root *root, const char *source)
 
 int mirror_target_delete(struct mirror *m)
 {
+    char id[ID_SIZE];
+    memcpy(id, m->target, ID_SIZE);
+    int code = wait_for_pins(&m);
+    if (code == LSM_ERR_OK && strcmp(m->target, id) != 0)
+        code = error_set(LSM_ERR_BUSY, id, "the volume %s has just become a source", id);
+    if (code != LSM_ERR_OK)
+        return code;
     struct volume *target = mirror_volume(m, SIDE_TARGET);
     struct catalog *catalog = target->pool->catalog;
-    int code = volume_check_deletable(target);
-    if (code == LSM_ERR_OK && (m->job[0] || m->pins))
+    code = volume_check_deletable(target);
+    if (code == LSM_ERR_OK && m->job[0])
         code = error_set(LSM_ERR_IS_MASKED, target->id, "the job %s fills the volume «%s»", m->job,
                          target->name);
     if (code != LSM_ERR_OK)
         return code;
-    sync_detach_gated(m);
-    sync_log_remove(m);
     if ((code = catalog_begin(catalog)) != LSM_ERR_OK)
         return code;
     code = catalog_hold_remove(catalog, m->target);
@@ -503,6 +567,8 @@ int mirror_target_delete(struct mirror *m)
     code = catalog_end(catalog, code);
     if (code != LSM_ERR_OK)
         return code;
+    sync_detach_gated(m);
+    sync_log_remove(m);
     volume_remove(target);
     if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
         error_clear();

@@ -168,10 +168,35 @@ static int commit(const struct plan *plan, struct birth *b)
     return code;
 }
 
+/* A source has one synchronous mirror at most; and what comes to a mirror's target goes past a
+ * write path of its own. */
+static int check_sync_source(const struct plan *plan)
+{
+    const char *id = plan->source->id;
+    for (const struct mirror *m = plan->source->pool->root->mirrors; m; m = m->next) {
+        bool second = strcmp(m->source, id) == 0 && m->type == plan->type &&
+                      m->state != LSM_REPLICATION_STATE_BROKEN;
+        if (!second && strcmp(plan->source->relation, m->id) != 0)
+            continue;
+        error_set(LSM_ERR_NO_SUPPORT, id,
+                  second ? "the volume «%s» has a synchronous mirror already (%s)"
+                         : "the volume «%s» is itself the target of a replication (%s)",
+                  plan->source->name, m->id);
+        error_hint("add an asynchronous one");
+        return LSM_ERR_NO_SUPPORT;
+    }
+    return LSM_ERR_OK;
+}
+
 int mirror_begin(const struct plan *plan, char **job)
 {
     struct birth b = {0};
-    int code = prepare(plan, &b);
+    int code = LSM_ERR_OK;
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        code = check_sync_source(plan);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = prepare(plan, &b);
     if (code == LSM_ERR_OK)
         code = freeze_prepare_still(&b.freeze, plan->source);
     if (code == LSM_ERR_OK)
