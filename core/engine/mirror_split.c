@@ -48,6 +48,16 @@ int split_force(struct mirror *m)
     int code = pool_check_writable(pool);
     if (code == LSM_ERR_OK && sync && m->sync)
         code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL);
+    if (code != LSM_ERR_OK && sync && m->sync) { /* a failover is for a source that fails */
+        error_clear();
+        sync_detach_gated(m);
+        code = LSM_ERR_OK;
+    }
+    if (code == LSM_ERR_OK && (m->sync || m->state == LSM_REPLICATION_STATE_SPLIT)) {
+        error_set(LSM_ERR_BUSY, m->id, "the replication %s has just changed its state", m->id);
+        error_retryable();
+        code = LSM_ERR_BUSY;
+    }
     if (code == LSM_ERR_OK && sync)
         code = sync_freeze_target(m);
     if (code != LSM_ERR_OK)

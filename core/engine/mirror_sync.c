@@ -150,13 +150,13 @@ int sync_part(struct mirror *m, lsm_replication_state state, int error, const ch
     struct mirror next = *m;
     struct freeze freeze;
     struct hold *hold = NULL;
-    m->pins++;
+    m->pins++; /* so it does not go while the lock is let go */
     int code = volume_flush_ahead(source);
     if (code == LSM_ERR_OK && m->sync && volume_flush_ahead(m->sync->target) != LSM_ERR_OK)
         error_clear(); /* then the parting finds that the target failed */
     m->pins--;
-    if (code == LSM_ERR_OK && mirror_find(source->pool->root, next.id) != m)
-        return LSM_ERR_OK; /* the relation ended meanwhile */
+    if (code == LSM_ERR_OK && m->epoch != next.epoch) /* somebody else was quicker */
+        return state == LSM_REPLICATION_STATE_PAUSED ? mirror_pause(m) : LSM_ERR_OK;
     if (code == LSM_ERR_OK)
         code = pool_hold_alloc(m->id, source->pool, &hold);
     if (code == LSM_ERR_OK)
@@ -200,25 +200,34 @@ static void stop_filling(struct mirror *m)
     mirror_error_set(m, LSM_ERR_IO, strerror(error)); /* the job finds no write path, and ends */
 }
 
+static struct mirror *sync_of_source(struct root *root, const struct volume *source)
+{
+    struct mirror *m = root->mirrors;
+    while (m && (m->type != LSM_VOLUME_REPLICATE_MIRROR_SYNC || strcmp(m->source, source->id) != 0))
+        m = m->next;
+    return m;
+}
+
+/* Several writers' threads come here at once: the first one acts, each hears of it if it wants to.
+ */
 int mirror_target_failed(struct root *root, struct volume *source)
 {
     LOCKED(&root->lock);
-    struct mirror *m = root->mirrors;
-    while (m && !(m->sync && m->sync->source == source))
-        m = m->next;
-    if (!m || !atomic_load(&m->sync->failed))
-        return LSM_ERR_OK; /* another writer's thread was here before */
+    struct mirror *m = sync_of_source(root, source);
+    if (!m)
+        return LSM_ERR_OK; /* it ended meanwhile */
     bool tell = m->on_error == LSM_TARGET_ERROR_FAIL;
     char id[ID_SIZE], why[160];
-    int error = atomic_load(&m->sync->failed), code = LSM_ERR_OK;
+    int error = m->sync ? atomic_load(&m->sync->failed) : 0, code = LSM_ERR_OK;
     memcpy(id, m->id, ID_SIZE);
     snprintf(why, sizeof why, "the target failed: %s", strerror(error));
-    if (m->sync->filling)
+    if (error && m->sync->filling)
         stop_filling(m);
-    else
-        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, LSM_ERR_IO, why);
+    else if (error)
+        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED,
+                         error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, why);
     if (code == LSM_ERR_OK && tell)
-        code = error_set_errno(LSM_ERR_IO, error, id,
+        code = error_set_errno(LSM_ERR_IO, error ? error : EIO, id,
                                "the write is on the source, but not on the target of the"
                                " replication %s",
                                id);
@@ -395,6 +404,10 @@ int sync_rejoin(struct mirror *m)
     if (!source || !mirror_volume(m, SIDE_TARGET))
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->id, "a pool of the replication %s is not here",
                          m->id);
+    if (!pool_hold(source->pool, m->id, true))
+        return error_set(LSM_ERR_STATE, m->id,
+                         "the last common instant of the replication %s is gone from its source",
+                         m->id);
     gate_close(&source->gate);
     int code = ship_is_pending(m) ? error_set(LSM_ERR_BUSY, m->id, "a write came in between")
                                   : sync_attach(m, NULL);
@@ -514,20 +527,21 @@ int sync_grow(struct mirror *m, uint64_t size)
 
 /* --- sweeping -------------------------------------------------------------------------------- */
 
-/* Clears the bits of regions that have cooled down. The lock is let go for the flushes. */
+/* Clears the bits of regions that have cooled down. The lock is let go for the flushes, and then
+ * the write path may be another, or none: every change of state raises the epoch. */
 void sync_sweep(struct mirror *m)
 {
     struct sync *sync = m->sync;
+    uint64_t epoch = m->epoch;
     if (!sync || sync->filling || map_held(sync->intent) == 0 || atomic_load(&sync->failed))
         return;
-    struct volume *source = sync->source;
     sync_sweep_begin(sync);
     m->pins++;
-    int code = volume_flush_ahead(source);
-    if (code == LSM_ERR_OK)
-        code = volume_flush_ahead(sync->target);
+    int code = volume_flush_ahead(sync->source);
+    if (code == LSM_ERR_OK && m->epoch == epoch && m->sync)
+        code = volume_flush_ahead(m->sync->target);
     m->pins--;
-    if (code == LSM_ERR_OK && m->sync == sync && !atomic_load(&sync->failed))
-        sync_sweep_end(sync);
+    if (code == LSM_ERR_OK && m->epoch == epoch && m->sync && !atomic_load(&m->sync->failed))
+        sync_sweep_end(m->sync);
     error_clear();
 }
