@@ -141,7 +141,11 @@ int mirrors_reconcile(struct root *root)
                              "the last common instant is gone from the source's pool");
             mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
         } else if (m->state == LSM_REPLICATION_STATE_RESYNCING && !m->job[0]) {
-            mirror_state_show(m, LSM_REPLICATION_STATE_PAUSED); /* its job never came to be */
+            /* Its job never came to be, or is away with its pool; a degraded one tries again. */
+            bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+            m->epoch++;
+            mirror_state_show(m,
+                              sync ? LSM_REPLICATION_STATE_DEGRADED : LSM_REPLICATION_STATE_PAUSED);
         }
         mirror_half_save(m, SIDE_TARGET);
         mirror_half_save(m, SIDE_SOURCE);
