@@ -20,6 +20,7 @@ static const struct suite suites[] = {
     {"replicate", {detach, groups, keys, ranges, refusals}},
     {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
     {"mirrors", {mirror_data, mirrors}},
+    {"mirror-sync", {sync_away, sync_split, sync_table, sync_target, sync_writers}},
     {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},
     {"files", {catalog, damaged, foreign, full_disk, owner, read_only_disk, same_root}},
 };

@@ -46,6 +46,13 @@ TCase *job_verbs(void);
 TCase *mirror_data(void);
 TCase *mirrors(void);
 
+/* mirror-sync: synchronous mirrors, in all their states and under writers */
+TCase *sync_away(void);
+TCase *sync_split(void);
+TCase *sync_table(void);
+TCase *sync_target(void);
+TCase *sync_writers(void);
+
 /* data: byte for byte */
 TCase *clone_data(void);
 TCase *copy_data(void);
