@@ -147,6 +147,65 @@ void sync_sweep_end(struct sync *sync)
     gate_open(&sync->source->gate);
 }
 
+/* --- the flusher ----------------------------------------------------------------------------- */
+
+static void *flush_for_others(void *argument)
+{
+    struct sync *sync = argument;
+    pthread_mutex_lock(&sync->flusher.lock);
+    while (!sync->flusher.stop) {
+        if (sync->flusher.done == sync->flusher.wanted) {
+            pthread_cond_wait(&sync->flusher.asked, &sync->flusher.lock);
+            continue;
+        }
+        uint64_t mine = sync->flusher.wanted;
+        pthread_mutex_unlock(&sync->flusher.lock);
+        sync_flush(sync);
+        pthread_mutex_lock(&sync->flusher.lock);
+        sync->flusher.done = mine;
+        pthread_cond_broadcast(&sync->flusher.served);
+    }
+    pthread_mutex_unlock(&sync->flusher.lock);
+    return NULL;
+}
+
+/* Without a thread (none can be made) the end does it itself: ticket 0. */
+uint64_t sync_flush_begin(struct sync *sync)
+{
+    LOCKED(&sync->flusher.lock);
+    if (!sync->flusher.running)
+        sync->flusher.running =
+            pthread_create(&sync->flusher.thread, NULL, flush_for_others, sync) == 0;
+    if (!sync->flusher.running)
+        return 0;
+    pthread_cond_signal(&sync->flusher.asked);
+    return ++sync->flusher.wanted;
+}
+
+void sync_flush_end(struct sync *sync, uint64_t ticket)
+{
+    if (!ticket) {
+        sync_flush(sync);
+        return;
+    }
+    LOCKED(&sync->flusher.lock);
+    while (sync->flusher.done < ticket)
+        pthread_cond_wait(&sync->flusher.served, &sync->flusher.lock);
+}
+
+static void flusher_stop(struct sync *sync)
+{
+    pthread_mutex_lock(&sync->flusher.lock);
+    sync->flusher.stop = true;
+    pthread_cond_signal(&sync->flusher.asked);
+    pthread_mutex_unlock(&sync->flusher.lock);
+    if (sync->flusher.running)
+        pthread_join(sync->flusher.thread, NULL);
+    pthread_cond_destroy(&sync->flusher.asked);
+    pthread_cond_destroy(&sync->flusher.served);
+    pthread_mutex_destroy(&sync->flusher.lock);
+}
+
 /* --- making ---------------------------------------------------------------------------------- */
 
 struct sync *sync_create(struct volume *source, struct volume *target, const char *id,
@@ -157,6 +216,9 @@ struct sync *sync_create(struct volume *source, struct volume *target, const cha
         cluster_locks_init(&sync->order);
         cluster_locks_init(&sync->hidden_locks);
         pthread_mutex_init(&sync->intent_lock, NULL);
+        pthread_mutex_init(&sync->flusher.lock, NULL);
+        pthread_cond_init(&sync->flusher.asked, NULL);
+        pthread_cond_init(&sync->flusher.served, NULL);
         sync->source = source;
         sync->target = target;
         sync->intent = intent ? intent : map_create(regions(source->size));
@@ -178,6 +240,7 @@ void sync_destroy(struct sync *sync)
 {
     if (!sync)
         return;
+    flusher_stop(sync);
     map_destroy(sync->intent);
     map_destroy(sync->recent);
     cluster_locks_finish(&sync->order);

@@ -25,6 +25,13 @@ struct sync {
     struct map *intent, *recent; /* regions; recent: written since the last sweep */
     pthread_mutex_t intent_lock;
     char *intent_path;
+    struct {
+        pthread_mutex_t lock;
+        pthread_cond_t asked, served;
+        uint64_t wanted, done;
+        bool stop, running;
+        pthread_t thread;
+    } flusher;
     atomic_int failed; /* the errno with which the target failed; 0: it did not */
     uint64_t failed_at;
 };
@@ -40,8 +47,11 @@ void sync_destroy(struct sync *sync); /* NULL is fine; the log's file stays */
 int sync_write(struct sync *sync, const void *buf, uint64_t count, uint64_t offset,
                struct layer **culprit);
 int sync_zero(struct sync *sync, uint64_t count, uint64_t offset, struct layer **culprit);
-/* The target's part of a flush; the source's is its own. */
+/* The target's part of a flush; the source's is its own. Begun and ended apart, it goes on beside
+ * that, on a thread of the mirror's; flushes that are asked for meanwhile share the next one. */
 void sync_flush(struct sync *sync);
+uint64_t sync_flush_begin(struct sync *sync);
+void sync_flush_end(struct sync *sync, uint64_t ticket);
 
 /* The log of an earlier owner: NULL and LSM_ERR_OK when there is none. */
 int sync_log_load(const char *path, const char *id, uint64_t size, struct map **intent);

@@ -151,9 +151,11 @@ int volume_io_pread(struct volume_io *io, void *buf, uint64_t count, uint64_t of
 
 static int flush_both(struct volume *volume)
 {
+    struct sync *sync = volume->sync;
+    uint64_t ticket = sync ? sync_flush_begin(sync) : 0;
     int code = layer_flush(volume->stack->layers[0]);
-    if (code == LSM_ERR_OK && volume->sync)
-        sync_flush(volume->sync);
+    if (sync)
+        sync_flush_end(sync, ticket);
     return code;
 }
 
