@@ -115,6 +115,22 @@ def test_pause_resume_and_failover(mirrored, volume):
     assert content(volume)[:8] == b"failover"
 
 
+@pytest.mark.parametrize("interval", [None, 0])
+@pytest.mark.parametrize("verb", ["resume", "reverse"])
+def test_failover_again_after_going_back(mirrored, volume, interval, verb):
+    """A failover and the way back, in either direction, as often as one likes."""
+    mirror = volume.mirror("source", "dr", interval=interval).wait_in_sync(timeout=60)
+    for i in range(3):
+        mirror.promote(force=True).wait(timeout=60)
+        write(mirror.refresh().target(), bytes([i]) * 9, i * 100)
+        if verb == "resume":
+            mirror.resume(discard=True)
+        else:
+            mirror.reverse(discard=True).wait(timeout=60)
+        mirror = mirror.wait_in_sync(timeout=60)
+        assert content(mirror.source()) == content(mirror.target())
+
+
 def test_in_sync_is_awaited(mirrored, volume):
     async def main() -> Replication:
         return await volume.mirror("source", "dr").in_sync()
