@@ -25,7 +25,7 @@ static struct {
     atomic_bool armed;
     _Atomic enum fault fault;
     bool lasting, reached;
-    const char *member, *suffix; /* NULL: any */
+    const char *member, *suffix, *part; /* NULL: any */
     long n, counted;
     char what[300];
     struct {
@@ -54,6 +54,8 @@ static bool is_wanted(const char *member, const char *path)
     size_t length = strlen(path), tail = state.suffix ? strlen(state.suffix) : 0;
     if (state.member && strcmp(member, state.member) != 0)
         return false;
+    if (state.part && !strstr(path, state.part))
+        return false;
     return !state.suffix || (length >= tail && strcmp(path + length - tail, state.suffix) == 0);
 }
 
@@ -75,7 +77,8 @@ static bool decide(const char *member, const char *path, enum needs needs)
     if (!state.armed || exempted || !can_happen(member, needs) || !is_wanted(member, path))
         return false;
     snprintf(what, sizeof what, "%s of %s", member, path);
-    if (!state.member && is_repetition(what))
+    bool already = state.lasting && state.reached;
+    if (!already && !state.member && is_repetition(what))
         return false;
     long at = ++state.counted;
     if (state.lasting ? at < state.n : at != state.n)
@@ -269,6 +272,13 @@ void failing_arm_at(enum fault fault, const char *member, const char *suffix, lo
     state.what[0] = '\0';
     memset(state.seen, 0, sizeof state.seen);
     state.armed = true;
+    pthread_mutex_unlock(&state.lock);
+}
+
+void failing_within(const char *part)
+{
+    pthread_mutex_lock(&state.lock);
+    state.part = part;
     pthread_mutex_unlock(&state.lock);
 }
 

@@ -31,6 +31,9 @@ void failing_uninstall(void);
 void failing_arm(enum fault fault, long n, bool lasting);
 /* The n-th call of `member` ("fdatasync") on a file whose path ends with `suffix` ("" is any). */
 void failing_arm_at(enum fault fault, const char *member, const char *suffix, long n, bool lasting);
+/* From now on calls on files whose path has `part` in it count alone (NULL: all); disarming keeps
+ * it. */
+void failing_within(const char *part);
 void failing_disarm(void);
 void failing_exempt(bool exempt); /* the calls of this thread neither count nor fail */
 
