@@ -379,6 +379,16 @@ static int check_exchange(const struct mirror *m)
     return code;
 }
 
+/* The target's writes since the split go aside. Its top stands on the split point again, so that
+ * needs no hold any more. */
+static int rejoin_target(struct mirror *m, lsm_flag flags)
+{
+    int code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
+    if (code != LSM_ERR_OK)
+        return code;
+    return pool_hold_release(mirror_pool(m, SIDE_TARGET), m->target);
+}
+
 int mirror_resume(struct mirror *m, lsm_flag flags)
 {
     char *job = NULL;
@@ -392,7 +402,7 @@ int mirror_resume(struct mirror *m, lsm_flag flags)
     if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
         code = check_no_sync(m, m->target);
     if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
-        code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
+        code = rejoin_target(m, flags);
     if (code != LSM_ERR_OK)
         return code;
     code = resync(m, &job);

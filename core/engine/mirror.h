@@ -89,6 +89,7 @@ int mirrors_break(struct root *root, const char *source); /* all of this source;
 int mirror_target_delete(struct mirror *m); /* the volume, and with it the relation */
 
 /* mirror_birth.c */
+int mirror_check_source(const struct plan *plan); /* 153: not for a synchronous one */
 int mirror_begin(const struct plan *plan, char **job);
 
 /* mirror_ship.c; the job's body is mirror_move.c */

@@ -170,7 +170,7 @@ static int commit(const struct plan *plan, struct birth *b)
 
 /* A source has one synchronous mirror at most; and what comes to a mirror's target goes past a
  * write path of its own. */
-static int check_sync_source(const struct plan *plan)
+int mirror_check_source(const struct plan *plan)
 {
     const char *id = plan->source->id;
     for (const struct mirror *m = plan->source->pool->root->mirrors; m; m = m->next) {
@@ -191,12 +191,7 @@ static int check_sync_source(const struct plan *plan)
 int mirror_begin(const struct plan *plan, char **job)
 {
     struct birth b = {0};
-    int code = LSM_ERR_OK;
-    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
-        code = check_sync_source(plan);
-    if (code != LSM_ERR_OK)
-        return code;
-    code = prepare(plan, &b);
+    int code = prepare(plan, &b);
     if (code == LSM_ERR_OK)
         code = freeze_prepare_still(&b.freeze, plan->source);
     if (code == LSM_ERR_OK)

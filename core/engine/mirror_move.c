@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The body of a mirror's jobs: moving what mirror_birth.c or mirror_ship.c has set up, the commit at
- * the end of it, and what is left when it does not come to that.
+ * The body of a mirror's jobs: moving what mirror_birth.c or mirror_ship.c has set up, the commit
+ * at the end of it, and what is left when it does not come to that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,12 +47,23 @@ static int check_write_path(const struct work *w)
                            "the target of the replication %s failed while it was filled", w->m->id);
 }
 
+/* The relation that a job works for. One whose end could not be recorded is found again at the next
+ * open, where its synchronous mirror may long be in sync, or have another job: it works for none.
+ */
+static struct mirror *served(const struct job *job)
+{
+    struct mirror *m = ship_mirror_of(job);
+    bool other =
+        m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && strcmp(m->job, job->row.id) != 0;
+    return other ? NULL : m;
+}
+
 static int open_work(struct work *w)
 {
     struct fill *fill = FILL(w->job);
     struct hold *instant = fill->source ? pool_hold(fill->source, w->job->row.id, true) : NULL;
     struct hold *delta = pool_hold(fill->pool, w->job->row.id, false);
-    w->m = ship_mirror_of(w->job);
+    w->m = served(w->job);
     w->initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
     w->sync = w->m && w->m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     w->target = volume_find(fill->pool->root, w->job->row.target);
@@ -310,16 +321,38 @@ static int run(struct job *job)
 
 /* --- stopping -------------------------------------------------------------------------------- */
 
+/* The target's catalog could not be told of a job that failed: it is as if it had died with it. The
+ * source decides about degrading, and the next open finds the job and what it leaves. */
+static int give_up(struct mirror *m, const struct job_row *row, int code)
+{
+    if (!m || row->state != LSM_JOB_STATE_FAILED)
+        return code;
+    struct _lsm_error *why = error_take();
+    sync_detach_gated(m);
+    if (m->state != LSM_REPLICATION_STATE_INITIALIZING) {
+        ship_next(m);
+        m->exchange = false;
+    }
+    mirror_error_set(m, row->error, row->message);
+    if (m->state == LSM_REPLICATION_STATE_RESYNCING || m->state == LSM_REPLICATION_STATE_IN_SYNC) {
+        m->epoch++;
+        mirror_state_show(m, LSM_REPLICATION_STATE_DEGRADED);
+        mirror_tell_source(m);
+    }
+    mirrors_mark(m->root);
+    error_clear();
+    error_restore(why);
+    return code;
+}
+
 /* A first fill that will not be finished: the target never was. */
 static int remove_newborn(struct job *job, const struct job_row *row, struct mirror *m)
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
     struct volume *target = volume_find(pool->root, row->target);
-    if (m)
-        sync_detach_gated(m);
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
-        return code;
+        return give_up(m, row, code);
     code = target ? volume_remove_rows(target) : LSM_ERR_OK;
     if (code == LSM_ERR_OK && m)
         code = catalog_replication_remove(pool->catalog, m->id, SIDE_TARGET);
@@ -327,7 +360,9 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
         code = job_store_put(catalog_database(pool->catalog), row);
     code = catalog_end(pool->catalog, code);
     if (code != LSM_ERR_OK)
-        return code;
+        return give_up(m, row, code);
+    if (m)
+        sync_detach_gated(m);
     if (target)
         volume_remove(target);
     if (source && m && catalog_begin(source->catalog) == LSM_ERR_OK)
@@ -349,17 +384,17 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
 static int remove_delta(struct job *job, const struct job_row *row, struct mirror *m)
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
-    if (m)
-        sync_detach_gated(m);
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
-        return code;
+        return give_up(m, row, code);
     code = job_store_put(catalog_database(pool->catalog), row);
     if (code == LSM_ERR_OK)
         code = pool_hold_doom(pool, row->id);
     code = catalog_end(pool->catalog, code);
     if (code != LSM_ERR_OK)
-        return code;
+        return give_up(m, row, code);
+    if (m)
+        sync_detach_gated(m);
     pool_hold_drop(pool, row->id);
     if (source && source != pool && pool_hold_release(source, row->id) != LSM_ERR_OK)
         error_clear(); /* the next open does it */
@@ -384,7 +419,7 @@ static int settle(struct job *job, const struct job_row *row)
     if (row->state == LSM_JOB_STATE_PAUSED || row->state == LSM_JOB_STATE_QUEUED)
         return fill_save(job, row);
     LOCKED(&FILL(job)->pool->root->lock);
-    struct mirror *m = ship_mirror_of(job);
+    struct mirror *m = served(job);
     return row->kind == LSM_JOB_KIND_MIRROR_INITIAL ? remove_newborn(job, row, m)
                                                     : remove_delta(job, row, m);
 }
@@ -396,6 +431,12 @@ const struct job_body ship_body = {
     .release = free,
 };
 
+static bool sync_works(const struct mirror *m)
+{
+    return m->state == LSM_REPLICATION_STATE_INITIALIZING ||
+           m->state == LSM_REPLICATION_STATE_RESYNCING;
+}
+
 int ship_load(struct pool *pool, struct job_row *row)
 {
     bool ended = row->state >= LSM_JOB_STATE_DONE;
@@ -403,9 +444,13 @@ int ship_load(struct pool *pool, struct job_row *row)
     snprintf(id, sizeof id, "%s", row->detail ? row->detail : "");
     struct mirror *m = mirror_find(pool->root, id);
     struct pool *source = m ? mirror_pool(m, SIDE_SOURCE) : NULL;
+    bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     bool follows = m && !ended && m->job[0];
-    if (m && !ended)
+    if (m && !ended && !sync)
         memcpy(follows ? m->follow : m->job, row->id, ID_SIZE);
+    else if (sync && !ended && !follows && sync_works(m)) /* else it finds that, and ends */
+        memcpy(m->job, row->id, ID_SIZE);
+    follows = follows && !sync;
     if (!ended && m && !source) {
         free(row->message);
         if (asprintf(&row->message, "waits for the pool %s, which is not here", m->source_pool) < 0)
@@ -414,7 +459,6 @@ int ship_load(struct pool *pool, struct job_row *row)
     struct job *job = fill_job_alloc(row, &ship_body, pool, source);
     if (!job)
         return LSM_ERR_NO_MEMORY;
-    job_start(pool->root->runner, job,
-              !ended && ((m && !source) || follows || pool->read_only));
+    job_start(pool->root->runner, job, !ended && ((m && !source) || follows || pool->read_only));
     return LSM_ERR_OK;
 }

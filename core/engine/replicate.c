@@ -39,14 +39,8 @@ static int replay(struct root *root, const struct volume *made, const char *requ
 
 static int check_type(const struct plan *plan)
 {
-    const struct mirror *other = mirror_of_source(plan->source->pool->root, plan->source->id);
-    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && other && other->type == plan->type) {
-        error_set(LSM_ERR_NO_SUPPORT, plan->source->id,
-                  "the volume «%s» has a synchronous mirror already (%s)", plan->source->name,
-                  other->id);
-        error_hint("add an asynchronous one");
-        return LSM_ERR_NO_SUPPORT;
-    }
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        return mirror_check_source(plan);
     if (plan->type == LSM_VOLUME_REPLICATE_CLONE && plan->pool != plan->source->pool) {
         error_set(LSM_ERR_NO_SUPPORT, plan->pool->name,
                   "a clone shares its source's layers, and so its pool «%s»",
