@@ -42,7 +42,7 @@ ROOMS = {
 ENGINE = [
     ['vfs', 'vfs_sqlite'],
     ['map', 'descriptor'],
-    ['layer'],
+    ['layer', 'layer_files'],
     ['stack'],
     ['gate'],
     ['catalog', 'catalog_private', 'catalog_open'],
@@ -59,7 +59,7 @@ ENGINE = [
     ['mover'],
     ['fill'],
     ['clone', 'copy', 'flatten', 'replicate', 'mirror', 'mirror_ship', 'mirror_split',
-     'mirror_sync', 'mirror_birth', 'mirror_load', 'mirror_move'],
+     'mirror_sync', 'mirror_birth', 'mirror_load', 'mirror_move', 'mirror_verbs'],
     ['engine', 'engine_replication'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

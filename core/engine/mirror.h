@@ -8,8 +8,8 @@
  * always known exactly: the layers above it.
  *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
- * beginning, mirror_ship.c and mirror_move.c the jobs that move deltas, mirror_split.c what happens when the roles
- * are torn apart and joined again.
+ * beginning, mirror_ship.c and mirror_move.c the jobs that move deltas, mirror_split.c what happens
+ * when the roles are torn apart and joined again.
  */
 #ifndef REPLICANT_ENGINE_MIRROR_H
 #define REPLICANT_ENGINE_MIRROR_H
@@ -30,7 +30,7 @@ struct mirror {
     char *message;          /* why it is DEGRADED or BROKEN; NULL: none */
     char diverged[ID_SIZE]; /* "": none */
     char job[ID_SIZE];      /* that works for it now; "": none */
-    char follow[ID_SIZE];    /* the job that is next: QUEUED, it has not frozen yet; "": none */
+    char follow[ID_SIZE];   /* the job that is next: QUEUED, it has not frozen yet; "": none */
     bool exchange;          /* when the job is done the two exchange their roles */
     uint32_t pins;          /* verbs at work on it that have let the lock go */
     uint64_t due_ns;        /* when the next interval is */
@@ -75,7 +75,9 @@ int mirrors_reconcile(struct root *root); /* when the jobs are, too */
 int holds_sweep(struct pool *pool);       /* then: holds whose owner is gone */
 bool mirrors_round(void *root);           /* the intervals */
 
-/* --- verbs ----------------------------------------------------------------------------------- */
+/* --- verbs (mirror_verbs.c) ------------------------------------------------------------------ */
+
+int mirror_resync(struct mirror *m, char **job); /* from the last common instant to in sync */
 
 lsm_replication *mirror_record(struct mirror *m);
 int mirror_sync(struct mirror *m, char **job);
@@ -85,7 +87,8 @@ int mirror_interval_set(struct mirror *m, uint32_t ms);
 int mirror_promote(struct mirror *m, char **job, lsm_flag flags);
 int mirror_reverse(struct mirror *m, char **job, lsm_flag flags);
 int mirror_break(struct mirror *m);
-int mirrors_break(struct root *root, const char *source); /* all of this source; 161: a job reads it */
+int mirrors_break(struct root *root,
+                  const char *source);      /* all of this source; 161: a job reads it */
 int mirror_target_delete(struct mirror *m); /* the volume, and with it the relation */
 
 /* mirror_birth.c */
@@ -96,7 +99,7 @@ int mirror_begin(const struct plan *plan, char **job);
 extern const struct job_body ship_body;
 struct layer *ship_common_instant(const struct mirror *m); /* NULL: none is held */
 struct mirror *ship_mirror_of(const struct job *job);
-uint64_t ship_size_of(const struct job *job); /* the source's, at the instant */
+uint64_t ship_size_of(const struct job *job);  /* the source's, at the instant */
 int ship_follow(struct mirror *m, char **job); /* while one ships: another after it */
 void ship_next(struct mirror *m);
 int ship_begin_late(struct job *job, struct mirror *m);

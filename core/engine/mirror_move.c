@@ -3,6 +3,7 @@
  * The body of a mirror's jobs: moving what mirror_birth.c or mirror_ship.c has set up, the commit
  * at the end of it, and what is left when it does not come to that.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static int check_write_path(const struct work *w)
     if (!w->sync || (w->m->sync && !atomic_load(&w->m->sync->failed)))
         return LSM_ERR_OK;
     int error = w->m->sync ? atomic_load(&w->m->sync->failed) : 0;
-    return error_set_errno(LSM_ERR_IO, error, w->m->id,
+    return error_set_errno(error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, w->m->id,
                            "the target of the replication %s failed while it was filled", w->m->id);
 }
 

@@ -140,8 +140,7 @@ static int prepare(struct ship *ship, lsm_job_kind kind)
         code = job_row_copy(&copy, &ship->row);
     if (ship->late)
         job_row_finish(&copy);
-    else if (code == LSM_ERR_OK &&
-             !(ship->record = fill_job_alloc(&copy, &ship_body, to, from))) {
+    else if (code == LSM_ERR_OK && !(ship->record = fill_job_alloc(&copy, &ship_body, to, from))) {
         job_row_finish(&copy);
         code = LSM_ERR_NO_MEMORY;
     }
@@ -314,8 +313,8 @@ void ship_next(struct mirror *m)
 int ship_begin_late(struct job *job, struct mirror *m)
 {
     struct ship ship = {.m = m, .late = true};
-    bool on = m->state == LSM_REPLICATION_STATE_IN_SYNC ||
-              m->state == LSM_REPLICATION_STATE_DEGRADED;
+    bool on =
+        m->state == LSM_REPLICATION_STATE_IN_SYNC || m->state == LSM_REPLICATION_STATE_DEGRADED;
     int code = on ? check_ends(&ship)
                   : error_set(LSM_ERR_STATE, m->id, "the replication %s does not ship now", m->id);
     if (code != LSM_ERR_OK)

@@ -48,6 +48,7 @@ struct volume {
     /* while handles are open, or somebody works on it without the lock */
     uint32_t handles, writers;
     struct sync *sync;   /* where writes go as well; changed behind the closed gate */
+    bool reread;         /* closed with what could not be flushed: `sync` may have more than it */
     uint32_t attached;   /* of the handles, that of a synchronous mirror whose target it is */
     uint32_t background; /* of the handles, those of nobody who called */
     atomic_bool stop_background;

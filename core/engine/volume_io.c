@@ -67,12 +67,17 @@ int volume_io_open(struct root *root, const char *id, lsm_flag flags, struct vol
     fresh->read_only = flags & LSM_VOLUME_IO_READ_ONLY;
     pthread_mutex_lock(&root->lock);
     int code = open_locked(root, id, fresh);
+    bool part = code == LSM_ERR_OK && fresh->volume->reread && fresh->volume->sync;
     pthread_mutex_unlock(&root->lock);
     if (code != LSM_ERR_OK) {
         free(fresh);
         return code;
     }
     root_reference(root);
+    if (part) {
+        root->guests->target_failed(root, fresh->volume);
+        error_clear();
+    }
     *io = fresh;
     return code;
 }
@@ -89,6 +94,20 @@ static void flush_before_close(struct volume_io *io)
     error_clear();
 }
 
+/* The mirror of a source that lost what it could not flush. The lock is let go for it. */
+static void part(struct volume_io *io)
+{
+    struct _lsm_error *why = error_take();
+    io->volume->background++; /* it stays */
+    pthread_mutex_unlock(&io->root->lock);
+    io->root->guests->target_failed(io->root, io->volume);
+    pthread_mutex_lock(&io->root->lock);
+    io->volume->background--;
+    pthread_cond_broadcast(&io->root->quiet);
+    error_clear();
+    error_restore(why);
+}
+
 int volume_io_close(struct volume_io *io)
 {
     flush_before_close(io);
@@ -96,6 +115,8 @@ int volume_io_close(struct volume_io *io)
     if (!io->read_only)
         io->volume->writers--;
     int code = volume_close_stack(io->volume);
+    if (io->volume->reread && io->volume->sync)
+        part(io);
     pthread_mutex_unlock(&io->root->lock);
     root_release(io->root);
     free(io);

@@ -24,7 +24,10 @@ int volume_close_stack(struct volume *volume)
 {
     if (--volume->handles > 0)
         return LSM_ERR_OK;
-    int code = volume->top->map && !volume->pool->read_only ? layer_flush(volume->top) : LSM_ERR_OK;
+    const struct layer *top = volume->top;
+    int code = top->map && !volume->pool->read_only ? layer_flush(volume->top) : LSM_ERR_OK;
+    if (volume->sync && (code || top->poisoned || (top->into && top->into->poisoned)))
+        volume->reread = true;
     stack_close(volume->stack);
     volume->stack = NULL;
     return code;

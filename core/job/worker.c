@@ -19,19 +19,6 @@
 
 #define KEPT_JOBS 1000u
 #define KEPT_MS (7ull * 24 * 3600 * 1000)
-#define WORKERS_MAX 16
-
-struct job_runner {
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* a job's state, or that a worker let go of it */
-    pthread_cond_t work;
-    struct event_hub *hub;
-    struct job *by_id, *first, *last;
-    unsigned ended;
-    bool stopping;
-    unsigned idle, threads, threads_max;
-    pthread_t workers[WORKERS_MAX];
-};
 
 struct job_runner *job_runner_create(struct event_hub *hub)
 {
@@ -97,7 +84,7 @@ static void set_state(struct job *job, lsm_job_state state)
     event_publish(job->runner->hub, LSM_EVENT_JOB_STATE, job->row.id, old, state);
 }
 
-static void take_out(struct job *job)
+void job_take_out(struct job *job)
 {
     struct job_runner *runner = job->runner;
     HASH_DEL(runner->by_id, job);
@@ -116,7 +103,7 @@ static struct job *next_to_run(struct job_runner *runner)
     return NULL;
 }
 
-static void let_go(struct job *job)
+void job_let_go(struct job *job)
 {
     job->in_body = false;
     job->let_go++;
@@ -126,7 +113,7 @@ static void let_go(struct job *job)
 }
 
 /* Until whoever has it now lets go: by the time this returns another may have it. */
-static void wait_until_free(struct job *job)
+void job_wait_until_free(struct job *job)
 {
     unsigned before = job->let_go;
     job->waiters++;
@@ -136,7 +123,7 @@ static void wait_until_free(struct job *job)
         pthread_cond_broadcast(&job->runner->changed);
 }
 
-static struct job *find(struct job_runner *runner, const char *id)
+struct job *job_find(struct job_runner *runner, const char *id)
 {
     struct job *job;
     HASH_FIND_STR(runner->by_id, id, job);
@@ -151,7 +138,7 @@ static struct job *find(struct job_runner *runner, const char *id)
 
 /* A pause or a cancel that could not be made durable did not take place: the job is what it was,
  * and one that ran goes on. */
-static void unsettle(struct job *job, lsm_job_state state)
+static void job_unsettle(struct job *job, lsm_job_state state)
 {
     if (state == LSM_JOB_STATE_CANCELLED) {
         free(job->row.message);
@@ -164,7 +151,7 @@ static void unsettle(struct job *job, lsm_job_state state)
 }
 
 /* Makes a stop durable, and only then shows it. Called with the job in hand, without the lock. */
-static int settle(struct job *job, lsm_job_state state)
+int job_settle(struct job *job, lsm_job_state state)
 {
     struct job_row row = job_row_as(job, state);
     int code = job->body->settle(job, &row);
@@ -172,7 +159,7 @@ static int settle(struct job *job, lsm_job_state state)
     job->settled[state].times++;
     job->settled[state].code = code;
     if (code != LSM_ERR_OK && state != LSM_JOB_STATE_FAILED && state != LSM_JOB_STATE_QUEUED) {
-        unsettle(job, state);
+        job_unsettle(job, state);
         return code;
     }
     job->row.finished_ms = row.finished_ms;
@@ -181,7 +168,7 @@ static int settle(struct job *job, lsm_job_state state)
 }
 
 /* The thread's pending error becomes the job's. */
-static void keep_error(struct job *job, int code)
+void job_keep_error(struct job *job, int code)
 {
     pthread_mutex_lock(&job->runner->lock);
     free(job->row.message);
@@ -199,13 +186,14 @@ static void finish_run(struct job *job, int code)
         pthread_mutex_lock(&job->runner->lock);
         set_state(job, LSM_JOB_STATE_DONE);
     } else if (stop == JOB_STOP_CANCEL) {
-        keep_error(job, LSM_ERR_CANCELLED);
-        code = settle(job, LSM_JOB_STATE_CANCELLED);
+        job_keep_error(job, LSM_ERR_CANCELLED);
+        code = job_settle(job, LSM_JOB_STATE_CANCELLED);
     } else if (stopped) {
-        code = settle(job, stop == JOB_STOP_PAUSE ? LSM_JOB_STATE_PAUSED : LSM_JOB_STATE_QUEUED);
+        code =
+            job_settle(job, stop == JOB_STOP_PAUSE ? LSM_JOB_STATE_PAUSED : LSM_JOB_STATE_QUEUED);
     } else {
-        keep_error(job, code);
-        code = settle(job, LSM_JOB_STATE_FAILED);
+        job_keep_error(job, code);
+        code = job_settle(job, LSM_JOB_STATE_FAILED);
     }
     error_destroy(job->settle_error);
     job->settle_error = code == LSM_ERR_OK ? NULL : error_take();
@@ -232,10 +220,10 @@ static void prune(struct job_runner *runner)
         int code = job->body->forget(job);
         error_clear();
         pthread_mutex_lock(&runner->lock);
-        let_go(job);
+        job_let_go(job);
         if (code != LSM_ERR_OK)
             return; /* another time */
-        take_out(job);
+        job_take_out(job);
         job_free(job);
     }
 }
@@ -253,7 +241,7 @@ static void run(struct job *job)
     pthread_mutex_unlock(&runner->lock);
     finish_run(job, job->body->run(job)); /* comes back with the lock */
     job->lane->running--;
-    let_go(job);
+    job_let_go(job);
     prune(runner);
 }
 
@@ -277,7 +265,7 @@ static void *work(void *argument)
 
 /* A thread is made when there is work that no idle one will take. Without one (no memory, a limit)
  * the work waits for those that are there. */
-static void wake_worker(struct job_runner *runner)
+void job_wake_worker(struct job_runner *runner)
 {
     if (runner->stopping)
         return;
@@ -302,7 +290,7 @@ void job_start(struct job_runner *runner, struct job *job, bool parked)
     if (job->row.state == LSM_JOB_STATE_QUEUED) {
         event_publish(runner->hub, LSM_EVENT_JOB_STATE, job->row.id, LSM_JOB_STATE_UNKNOWN,
                       LSM_JOB_STATE_QUEUED);
-        wake_worker(runner);
+        job_wake_worker(runner);
     }
 }
 
@@ -314,7 +302,7 @@ void job_unpark(struct job_runner *runner, const char *id)
     if (!job)
         return;
     job->parked = false;
-    wake_worker(runner);
+    job_wake_worker(runner);
 }
 
 void job_runner_stop(struct job_runner *runner)
@@ -388,237 +376,4 @@ struct job_row job_row_as(struct job *job, lsm_job_state state)
     struct job_row row = job->row;
     row.state = state;
     return row;
-}
-
-/* --- verbs ----------------------------------------------------------------------------------- */
-
-/* A job that does not run is settled by the verb's own thread. */
-static int settle_here(struct job *job, lsm_job_state state)
-{
-    struct job_runner *runner = job->runner;
-    job->in_body = true;
-    pthread_mutex_unlock(&runner->lock);
-    if (state == LSM_JOB_STATE_CANCELLED)
-        keep_error(job, LSM_ERR_CANCELLED);
-    int code = settle(job, state);
-    if (state == LSM_JOB_STATE_QUEUED && code == LSM_ERR_OK)
-        wake_worker(runner);
-    let_go(job);
-    return code;
-}
-
-/* Asks the worker and waits until it let go; *settled says whether that was for the sake of
- * `state`. The job may have come to another end, or another verb may have been first. */
-static int stop_and_wait(struct job *job, enum job_stop stop, lsm_job_state state, bool *settled)
-{
-    int go = JOB_GO;
-    if (!atomic_compare_exchange_strong(&job->stop, &go, stop) && stop == JOB_STOP_CANCEL)
-        atomic_store(&job->stop, stop); /* cancelling goes before pausing */
-    unsigned before = job->settled[state].times;
-    wait_until_free(job);
-    *settled = job->settled[state].times != before;
-    int code = job->settled[state].code;
-    if (!*settled || code == LSM_ERR_OK)
-        return LSM_ERR_OK;
-    if (!job->settle_error)
-        return error_set((lsm_error_number)code, job->row.id,
-                         "the job %s goes on: its stop could not be made durable", job->row.id);
-    error_restore(STEAL(job->settle_error));
-    return code;
-}
-
-static int verb_stop(struct job_runner *runner, const char *id, enum job_stop stop,
-                     enum job_verb verb, lsm_job_state state)
-{
-    LOCKED(&runner->lock);
-    for (;;) {
-        struct job *job = find(runner, id); /* anew: it may be forgotten meanwhile */
-        if (!job)
-            return LSM_ERR_NOT_FOUND_JOB;
-        if (job->in_body && job->row.state != LSM_JOB_STATE_RUNNING) {
-            wait_until_free(job);
-            continue;
-        }
-        int code = job_verb_fits(verb, &job->row);
-        if (code != LSM_ERR_OK)
-            return code;
-        if (!job->in_body)
-            return settle_here(job, state);
-        bool settled;
-        code = stop_and_wait(job, stop, state, &settled);
-        if (settled)
-            return code;
-    }
-}
-
-int job_cancel(struct job_runner *runner, const char *id)
-{
-    return verb_stop(runner, id, JOB_STOP_CANCEL, JOB_CANCEL, LSM_JOB_STATE_CANCELLED);
-}
-
-int job_pause(struct job_runner *runner, const char *id)
-{
-    return verb_stop(runner, id, JOB_STOP_PAUSE, JOB_PAUSE, LSM_JOB_STATE_PAUSED);
-}
-
-int job_resume(struct job_runner *runner, const char *id)
-{
-    LOCKED(&runner->lock);
-    struct job *job = find(runner, id);
-    if (!job)
-        return LSM_ERR_NOT_FOUND_JOB;
-    while (job->in_body && job->row.state != LSM_JOB_STATE_RUNNING)
-        wait_until_free(job);
-    int code = job_verb_fits(JOB_RESUME, &job->row);
-    return code == LSM_ERR_OK ? settle_here(job, LSM_JOB_STATE_QUEUED) : code;
-}
-
-int job_rate_limit_set(struct job_runner *runner, const char *id, uint64_t bytes_per_s)
-{
-    LOCKED(&runner->lock);
-    struct job *job = find(runner, id);
-    if (!job)
-        return LSM_ERR_NOT_FOUND_JOB;
-    int code = job_verb_fits(JOB_RATE, &job->row);
-    if (code != LSM_ERR_OK)
-        return code;
-    job->row.rate_limit = bytes_per_s; /* kept with the next checkpoint */
-    atomic_store(&job->rate_limit, bytes_per_s);
-    return LSM_ERR_OK;
-}
-
-int job_forget(struct job_runner *runner, const char *id)
-{
-    LOCKED(&runner->lock);
-    struct job *job = find(runner, id);
-    if (!job)
-        return LSM_ERR_NOT_FOUND_JOB;
-    if (job->in_body || !job_state_ended(job->row.state))
-        return LSM_ERR_OK; /* it goes on; only the caller's string is let go */
-    job->in_body = true;
-    pthread_mutex_unlock(&runner->lock);
-    int code = job->body->forget(job);
-    pthread_mutex_lock(&runner->lock);
-    let_go(job);
-    if (code == LSM_ERR_OK) {
-        take_out(job);
-        while (job->waiters)
-            pthread_cond_wait(&runner->changed, &runner->lock);
-        job_free(job);
-    }
-    return code;
-}
-
-void job_runner_drop_lane(struct job_runner *runner, const struct job_lane *lane)
-{
-    LOCKED(&runner->lock);
-    for (struct job *job = runner->first, *next; job; job = next) {
-        next = job->next;
-        if (job->lane != lane)
-            continue;
-        take_out(job);
-        while (job->waiters || job->in_body)
-            pthread_cond_wait(&runner->changed, &runner->lock);
-        job_free(job);
-    }
-}
-
-/* --- asking ---------------------------------------------------------------------------------- */
-
-int job_get(struct job_runner *runner, const char *id, lsm_job **job)
-{
-    LOCKED(&runner->lock);
-    struct job *found = find(runner, id);
-    if (!found)
-        return LSM_ERR_NOT_FOUND_JOB;
-    *job = job_record(found);
-    return *job ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
-}
-
-static struct timespec deadline_in(uint32_t timeout_ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += timeout_ms / 1000;
-    t.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
-int job_wait(struct job_runner *runner, const char *id, uint32_t timeout_ms, lsm_job **job)
-{
-    struct timespec deadline = deadline_in(timeout_ms);
-    bool late = timeout_ms == 0;
-    LOCKED(&runner->lock);
-    for (;;) {
-        struct job *found = find(runner, id); /* anew: it may be forgotten meanwhile */
-        if (!found)
-            return LSM_ERR_NOT_FOUND_JOB;
-        if (job_state_ended(found->row.state)) {
-            *job = job_record(found);
-            return *job ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
-        }
-        if (late) {
-            error_set(LSM_ERR_TIMEOUT, id, "the job %s had not ended after %u ms", id, timeout_ms);
-            error_retryable();
-            return LSM_ERR_TIMEOUT;
-        }
-        if (timeout_ms == UINT32_MAX)
-            pthread_cond_wait(&runner->changed, &runner->lock);
-        else
-            late = pthread_cond_timedwait(&runner->changed, &runner->lock, &deadline) == ETIMEDOUT;
-    }
-}
-
-int job_list(struct job_runner *runner, const char *key, const char *value,
-             struct record_list *jobs)
-{
-    LOCKED(&runner->lock);
-    for (struct job *job = runner->first; job; job = job->next) {
-        if (!job_matches(&job->row, key, value))
-            continue;
-        lsm_job *record = job_record(job);
-        int code = record ? record_list_append(jobs, &job_type, record) : LSM_ERR_NO_MEMORY;
-        if (code != LSM_ERR_OK)
-            return code;
-    }
-    return LSM_ERR_OK;
-}
-
-int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE])
-{
-    LOCKED(&runner->lock);
-    struct job *job = find(runner, id);
-    if (!job)
-        return LSM_ERR_NOT_FOUND_JOB;
-    bool done = job->row.state == LSM_JOB_STATE_DONE;
-    memcpy(target, done ? job->row.target : "", done ? ID_SIZE : 1);
-    return LSM_ERR_OK;
-}
-
-static bool job_of(struct job_runner *runner, const char *source, const char *target,
-                   char id[ID_SIZE])
-{
-    LOCKED(&runner->lock);
-    for (struct job *job = runner->last; job; job = job->prev) {
-        if (job_state_ended(job->row.state) || (source && strcmp(job->row.source, source) != 0) ||
-            (target && strcmp(job->row.target, target) != 0))
-            continue;
-        memcpy(id, job->row.id, ID_SIZE);
-        return true;
-    }
-    return false;
-}
-
-bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE])
-{
-    return job_of(runner, NULL, target, id);
-}
-
-bool job_of_source(struct job_runner *runner, const char *source, char id[ID_SIZE])
-{
-    return job_of(runner, source, NULL, id);
 }
