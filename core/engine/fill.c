@@ -3,6 +3,7 @@
 
 #include "fill.h"
 #include "../job/store.h"
+#include "../util/cleanup.h"
 #include "../util/error.h"
 
 struct job *fill_job_alloc(struct job_row *row, const struct job_body *body, struct pool *pool,
@@ -50,6 +51,21 @@ static int checkpoint(void *argument, const struct mover *mover)
     return code;
 }
 
+static uint64_t io_count(const struct pool *pool)
+{
+    uint64_t count = 0;
+    for (struct volume *v = pool ? pool->volumes : NULL; v; v = v->hh.next)
+        count += gate_count(&v->gate);
+    return count;
+}
+
+static uint64_t foreground(void *argument)
+{
+    const struct fill *fill = FILL((struct job *)argument);
+    LOCKED(&fill->pool->root->lock);
+    return io_count(fill->pool) + (fill->source != fill->pool ? io_count(fill->source) : 0);
+}
+
 int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size)
 {
     return fill_move_delta(job, source, NULL, target, size);
@@ -73,6 +89,7 @@ int fill_move_delta(struct job *job, const struct stack *source, const struct de
                           .stop = &job->stop,
                           .rate_limit = &job->rate_limit,
                           .checkpoint = checkpoint,
+                          .foreground = foreground,
                           .argument = job};
     return mover_run(&mover);
 }

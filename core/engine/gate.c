@@ -2,14 +2,19 @@
 /*
  * Entering: count yourself in, then look whether the gate is closed. Closing: close it, then look
  * at the counts. Both in sequentially consistent order, so at least one of the two sees the other.
+ *
+ * The counts only grow. A slot whose `left`, read first, equals its `entered`, read after it, was
+ * empty in between: neither can have changed.
  */
 #include "gate.h"
 #include "../util/cleanup.h"
 
 void gate_init(struct gate *gate)
 {
-    for (int i = 0; i < GATE_SLOTS; i++)
-        atomic_init(&gate->slots[i].inside, 0);
+    for (int i = 0; i < GATE_SLOTS; i++) {
+        atomic_init(&gate->slots[i].entered, 0);
+        atomic_init(&gate->slots[i].left, 0);
+    }
     atomic_init(&gate->closed, false);
     pthread_mutex_init(&gate->lock, NULL);
     pthread_cond_init(&gate->changed, NULL);
@@ -32,7 +37,7 @@ static unsigned my_slot(void)
 
 void gate_leave(struct gate *gate, unsigned slot)
 {
-    atomic_fetch_sub(&gate->slots[slot].inside, 1);
+    atomic_fetch_add(&gate->slots[slot].left, 1);
     if (atomic_load(&gate->closed)) {
         LOCKED(&gate->lock);
         pthread_cond_broadcast(&gate->changed);
@@ -43,7 +48,7 @@ unsigned gate_enter(struct gate *gate)
 {
     unsigned slot = my_slot();
     for (;;) {
-        atomic_fetch_add(&gate->slots[slot].inside, 1);
+        atomic_fetch_add(&gate->slots[slot].entered, 1);
         if (!atomic_load(&gate->closed))
             return slot;
         gate_leave(gate, slot);
@@ -55,10 +60,20 @@ unsigned gate_enter(struct gate *gate)
 
 static bool empty(struct gate *gate)
 {
-    for (int i = 0; i < GATE_SLOTS; i++)
-        if (atomic_load(&gate->slots[i].inside))
+    for (int i = 0; i < GATE_SLOTS; i++) {
+        unsigned left = atomic_load(&gate->slots[i].left);
+        if (atomic_load(&gate->slots[i].entered) != left)
             return false;
+    }
     return true;
+}
+
+uint64_t gate_count(const struct gate *gate)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < GATE_SLOTS; i++)
+        count += atomic_load_explicit(&gate->slots[i].entered, memory_order_relaxed);
+    return count;
 }
 
 void gate_close(struct gate *gate)

@@ -10,13 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define GATE_SLOTS 16
 
 struct gate {
     struct {
-        atomic_int inside;
-        char apart[60]; /* a cache line each */
+        atomic_uint entered, left;
+        char apart[56]; /* a cache line each */
     } slots[GATE_SLOTS];
     atomic_bool closed;
     pthread_mutex_t lock;
@@ -31,5 +32,8 @@ void gate_leave(struct gate *gate, unsigned slot);
 
 void gate_close(struct gate *gate); /* returns when nobody is inside; one closer at a time */
 void gate_open(struct gate *gate);
+
+/* How often it was entered, more or less: when that changes, somebody comes and goes. */
+uint64_t gate_count(const struct gate *gate);
 
 #endif

@@ -5,6 +5,9 @@
  * the movers run dry for a moment (a few milliseconds: each finishes its window), notes how far all
  * of them are, lets them go on, and makes that point durable while they do.
  *
+ * While somebody does I/O beside it the copy is *gentle*: fewer movers with small windows, so that
+ * nobody waits long at the disk; and at full depth again when it has been quiet for a while.
+ *
  * One buffer a mover, all in one mapping of huge pages that is touched once.
  */
 #include <errno.h>
@@ -19,6 +22,10 @@
 
 #define MOVERS 8
 #define WINDOW (2u << 20)
+#define GENTLE_MOVERS 4
+#define GENTLE_WINDOW (256u << 10)
+#define LOOK_NS 10000000u /* how often it is looked whether somebody does I/O */
+#define QUIET_NS 200000000ull
 #define CHECKPOINT_NS 1000000000ull
 #define CHECKPOINT_BYTES (256ull << 20)
 
@@ -26,11 +33,12 @@ struct run {
     struct mover *mover;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* for the caller: something ended, or came to rest */
-    pthread_cond_t go;      /* for the movers: the rest is over */
+    pthread_cond_t go;      /* for the movers: the rest is over, or another one may move */
     uint64_t next;          /* where the next window begins */
     uint64_t copied, skipped;
     unsigned busy, alive;
-    bool resting, done;
+    bool resting, gentle;
+    uint64_t seen, seen_ns; /* of the foreground, and when that changed */
     bool verifying;
     int error; /* errno of the first failure; -1: the bytes differ */
     struct layer *culprit;
@@ -164,6 +172,8 @@ static bool find_window(struct run *run, uint64_t *start, uint64_t *end)
     if (data >= m->size)
         return false;
     uint64_t window = atomic_load(m->rate_limit) ? WINDOW / 16 : WINDOW;
+    if (run->gentle && window > GENTLE_WINDOW)
+        window = GENTLE_WINDOW;
     *start = data;
     *end = data - data % window + window;
     /* A small extent is moved as it is; one that goes on far is cut at the window's end. */
@@ -175,11 +185,16 @@ static bool find_window(struct run *run, uint64_t *start, uint64_t *end)
     return true;
 }
 
+static bool must_wait(const struct run *run)
+{
+    return (run->resting || (run->gentle && run->busy >= GENTLE_MOVERS)) && !must_stop(run);
+}
+
 static bool take_window(struct run *run, uint64_t *start, uint64_t *end)
 {
     pthread_mutex_lock(&run->lock);
     for (;;) {
-        while (run->resting && !must_stop(run))
+        while (must_wait(run))
             pthread_cond_wait(&run->go, &run->lock);
         if (must_stop(run) || !find_window(run, start, end))
             break;
@@ -212,6 +227,8 @@ static void give_back(struct run *run, uint64_t copied, uint64_t skipped, int er
     }
     if (run->busy == 0 || run->error)
         pthread_cond_signal(&run->changed);
+    if (run->gentle)
+        pthread_cond_signal(&run->go);
     pthread_mutex_unlock(&run->lock);
 }
 
@@ -293,6 +310,7 @@ static void *hand_run(void *argument)
     pthread_mutex_lock(&run->lock);
     run->alive--;
     pthread_cond_signal(&run->changed);
+    pthread_cond_broadcast(&run->go);
     pthread_mutex_unlock(&run->lock);
     return NULL;
 }
@@ -338,6 +356,24 @@ static void go_on(struct run *run)
     pthread_cond_broadcast(&run->go);
 }
 
+/* Is somebody else at it? With the lock, which is let go meanwhile. */
+static void look_around(struct run *run)
+{
+    struct mover *m = run->mover;
+    if (!m->foreground)
+        return;
+    pthread_mutex_unlock(&run->lock);
+    uint64_t count = m->foreground(m->argument), now = clock_monotonic_ns();
+    pthread_mutex_lock(&run->lock);
+    if (count != run->seen)
+        run->seen_ns = now;
+    run->seen = count;
+    bool gentle = now - run->seen_ns < QUIET_NS;
+    if (run->gentle && !gentle)
+        pthread_cond_broadcast(&run->go);
+    run->gentle = gentle;
+}
+
 /* Waits until a checkpoint is due or the movers have ended. */
 static void wait_a_while(struct run *run, uint64_t began, uint64_t since)
 {
@@ -345,10 +381,11 @@ static void wait_a_while(struct run *run, uint64_t began, uint64_t since)
            run->copied - since < CHECKPOINT_BYTES) {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
-        t.tv_nsec += 50000000;
+        t.tv_nsec += LOOK_NS;
         t.tv_sec += t.tv_nsec / 1000000000;
         t.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&run->changed, &run->lock, &t);
+        look_around(run);
     }
 }
 
@@ -425,6 +462,8 @@ int mover_run(struct mover *mover)
     size_t buffer_size = mover->verify ? 2 * WINDOW : WINDOW, total = MOVERS * buffer_size;
     struct run run = {
         .mover = mover, .next = mover->cursor, .copied = mover->copied, .skipped = mover->skipped};
+    if (mover->foreground)
+        run.seen = mover->foreground(mover->argument);
     run.buffers = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (run.buffers == MAP_FAILED)
         return error_no_memory();

@@ -31,6 +31,7 @@ struct mover {
     const _Atomic uint64_t *rate_limit; /* bytes a second; 0: none */
     /* What the target holds up to `cursor` is durable when this is called. */
     int (*checkpoint)(void *argument, const struct mover *mover);
+    uint64_t (*foreground)(void *argument); /* changes while somebody does I/O beside this */
     void *argument;
 };
 
