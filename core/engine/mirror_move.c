@@ -44,7 +44,8 @@ static int check_write_path(const struct work *w)
     if (!w->sync || (w->m->sync && !atomic_load(&w->m->sync->failed)))
         return LSM_ERR_OK;
     int error = w->m->sync ? atomic_load(&w->m->sync->failed) : 0;
-    return error_set_errno(error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, w->m->id,
+    bool full = error == ENOSPC || (!error && w->m->error == LSM_ERR_NOT_ENOUGH_SPACE);
+    return error_set_errno(full ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, w->m->id,
                            "the target of the replication %s failed while it was filled", w->m->id);
 }
 

@@ -197,7 +197,8 @@ static void stop_filling(struct mirror *m)
 {
     int error = atomic_load(&m->sync->failed);
     sync_detach_gated(m);
-    mirror_error_set(m, LSM_ERR_IO, strerror(error)); /* the job finds no write path, and ends */
+    /* The job finds no write path, and ends. */
+    mirror_error_set(m, error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, strerror(error));
 }
 
 static struct mirror *sync_of_source(struct root *root, const struct volume *source)
@@ -208,6 +209,23 @@ static struct mirror *sync_of_source(struct root *root, const struct volume *sou
     return m;
 }
 
+/* What the source had not flushed is gone, but the target has it: that is no mirror any more. */
+static int source_reread(struct mirror *m)
+{
+    struct volume *source = m->sync->source;
+    int none = 0;
+    atomic_compare_exchange_strong(&m->sync->failed, &none,
+                                   EIO); /* nothing goes there from now on */
+    int code = LSM_ERR_OK;
+    if (m->sync->filling)
+        stop_filling(m);
+    else
+        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, LSM_ERR_IO,
+                         "the source could not be flushed, and what it had was read anew");
+    source->reread = code != LSM_ERR_OK;
+    return code;
+}
+
 /* Several writers' threads come here at once: the first one acts, each hears of it if it wants to.
  */
 int mirror_target_failed(struct root *root, struct volume *source)
@@ -216,6 +234,8 @@ int mirror_target_failed(struct root *root, struct volume *source)
     struct mirror *m = sync_of_source(root, source);
     if (!m)
         return LSM_ERR_OK; /* it ended meanwhile */
+    if (m->sync && source->reread)
+        return source_reread(m);
     bool tell = m->on_error == LSM_TARGET_ERROR_FAIL;
     char id[ID_SIZE], why[160];
     int error = m->sync ? atomic_load(&m->sync->failed) : 0, code = LSM_ERR_OK;
@@ -533,6 +553,11 @@ void sync_sweep(struct mirror *m)
 {
     struct sync *sync = m->sync;
     uint64_t epoch = m->epoch;
+    if (sync && sync->source->reread) {
+        source_reread(m);
+        error_clear();
+        return;
+    }
     if (!sync || sync->filling || map_held(sync->intent) == 0 || atomic_load(&sync->failed))
         return;
     sync_sweep_begin(sync);
