@@ -53,6 +53,17 @@ static int give_job(const struct mirror *m, char **job)
     return *job ? LSM_ERR_JOB_STARTED : error_no_memory();
 }
 
+/* Where the target's catalog is what failed, the source's half says it alone. */
+static void fall_back(struct mirror *m, lsm_replication_state state)
+{
+    if (mirror_state_set(m, state) == LSM_ERR_OK)
+        return;
+    m->epoch++;
+    mirror_state_show(m, state);
+    mirrors_mark(m->root);
+    mirror_tell_source(m);
+}
+
 /* From the last common instant to in sync: at once where nothing was written, else by a job. Where
  * that cannot begin the relation stays as it was. */
 int mirror_resync(struct mirror *m, char **job)
@@ -71,8 +82,7 @@ int mirror_resync(struct mirror *m, char **job)
         return code;
     struct _lsm_error *why = error_take();
     if ((m = mirror_find(root, id)) != NULL)
-        mirror_state_set(m, before == LSM_REPLICATION_STATE_SPLIT ? LSM_REPLICATION_STATE_PAUSED
-                                                                  : before);
+        fall_back(m, before == LSM_REPLICATION_STATE_SPLIT ? LSM_REPLICATION_STATE_PAUSED : before);
     error_clear();
     error_restore(why);
     return code;
