@@ -209,8 +209,10 @@ int mirror_begin(const struct plan *plan, char **job)
     memcpy(b.m->job, b.row.id, ID_SIZE);
     mirror_enter(b.m);
     mirrors_mark(b.m->root);
-    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && sync_attach(b.m, NULL) != LSM_ERR_OK)
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && sync_attach(b.m, NULL) != LSM_ERR_OK) {
+        mirror_error_set(b.m, error_pending(), error_pending_message());
         error_clear(); /* the job finds no write path, and fails */
+    }
     freeze_done(&b.freeze);
     event_publish(b.m->root->hub, LSM_EVENT_REPLICATION_STATE, b.m->id,
                   LSM_REPLICATION_STATE_UNKNOWN, b.m->state);

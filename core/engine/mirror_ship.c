@@ -224,8 +224,10 @@ static void show(struct ship *ship)
     }
     pool_hold_enter(target->pool, ship->delta_hold, top ? top : delta);
     memcpy(ship->m->job, ship->row.id, ID_SIZE);
-    if (top && sync_attach(ship->m, top) != LSM_ERR_OK)
+    if (top && sync_attach(ship->m, top) != LSM_ERR_OK) {
+        mirror_error_set(ship->m, error_pending(), error_pending_message());
         error_clear(); /* the job finds no write path, and fails */
+    }
     freeze_done(&ship->freeze);
 }
 
