@@ -181,11 +181,6 @@ struct task {
 
 static int open_task(struct task *task)
 {
-    task->link = link_layer(task->clone, task->source);
-    if (!task->link)
-        return error_set(LSM_ERR_DAMAGED, task->clone->id,
-                         "the clone «%s» shares no layer with «%s»", task->clone->name,
-                         task->source->name);
     uint64_t size = task->link->below_limit;
     int code = base_of(task->job, size, &task->base);
     if (code != LSM_ERR_OK)
@@ -232,9 +227,20 @@ static int record_link(struct task *task, const char *generation, const struct j
     return catalog_end(catalog, code);
 }
 
-static void show_link(struct task *task, struct swap *swaps, uint32_t count)
+/* The clone depends on its source no more. */
+static void show_free(struct task *task)
 {
     struct volume *clone = task->clone;
+    memset(clone->parent, 0, ID_SIZE);
+    clone->readers--;
+    clone->changed_ns = clock_monotonic_ns();
+    task->source->clones--;
+    task->source->changed_ns = clock_monotonic_ns();
+    event_publish(task->pool->root->hub, LSM_EVENT_VOLUME, clone->id, -1, -1);
+}
+
+static void show_link(struct task *task, struct swap *swaps, uint32_t count)
+{
     struct layer *shared = task->link->below;
     volume_gates_close(swaps, count);
     free(pool_hold_take(task->pool, pool_hold(task->pool, task->job->row.id, false)));
@@ -242,12 +248,7 @@ static void show_link(struct task *task, struct swap *swaps, uint32_t count)
     task->link->below = task->base; /* the hold's use of the base becomes the link's */
     shared->uses--;                 /* the source stands on it, too */
     volume_stacks_swap(swaps, count);
-    memset(clone->parent, 0, ID_SIZE);
-    clone->readers--;
-    clone->changed_ns = clock_monotonic_ns();
-    task->source->clones--;
-    task->source->changed_ns = clock_monotonic_ns();
-    event_publish(task->pool->root->hub, LSM_EVENT_VOLUME, clone->id, -1, -1);
+    show_free(task);
 }
 
 /* What is left when the clone at work is done: the ids behind the first. */
@@ -286,9 +287,35 @@ static int link_to_base(struct task *task)
     return code;
 }
 
+/* A clone whose source was itself made whole shares nothing with it any more: only the tie goes. */
+static int free_clone(struct task *task)
+{
+    struct job *job = task->job;
+    struct catalog *catalog = task->pool->catalog;
+    autofree char *rest = strdup(rest_of(job->row.detail));
+    int code = rest ? catalog_begin(catalog) : error_no_memory();
+    if (code != LSM_ERR_OK)
+        return code;
+    struct job_row row = job_row_as(job, rest[0] ? LSM_JOB_STATE_RUNNING : LSM_JOB_STATE_DONE);
+    row.detail = rest;
+    row.cursor = 0;
+    code = catalog_volume_parent_set(catalog, task->clone->id, NULL);
+    if (code == LSM_ERR_OK)
+        code = job_store_put(catalog_database(catalog), &row);
+    code = catalog_end(catalog, code);
+    if (code == LSM_ERR_OK) {
+        show_free(task);
+        job_moved_on(job, STEAL(rest));
+    }
+    return code;
+}
+
 static int flatten_clone(struct task *task)
 {
     pthread_mutex_t *lock = &task->pool->root->lock;
+    task->link = link_layer(task->clone, task->source);
+    if (!task->link)
+        return free_clone(task);
     int code = open_task(task);
     if (code != LSM_ERR_OK)
         return code;

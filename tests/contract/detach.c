@@ -50,11 +50,47 @@ START_TEST(detach_from_a_running_copy_is_161)
 }
 END_TEST
 
+static void detach_from(lsm_volume *source)
+{
+    char *job = NULL;
+    int rc = lsm_volume_child_dependency_delete(world.conn, source, &job, 0);
+    if (rc == LSM_ERR_JOB_STARTED)
+        job_await(job, LSM_JOB_STATE_DONE);
+    else
+        FINE(rc);
+    free(job);
+}
+
+/* A clone of an unwritten clone stands on the first source's layers: when its own source was made
+ * whole, the two share nothing, and yet one is the other's child. */
+START_TEST(detach_a_grandchild)
+{
+    autovolume lsm_volume *v = volume_make("v", MIB);
+    autoimage struct image *image = image_create(MIB);
+    image_fill(image, v, 1);
+    if (!world_can(LSM_CAP_VOLUME_CHILD_DEPENDENCY_RM))
+        return;
+    autovolume lsm_volume *child = clone_make(v, "child");
+    autovolume lsm_volume *grandchild = clone_make(child, "grandchild");
+    detach_from(v);
+    ck_assert(!volume_has_dependants(v));
+    ck_assert(volume_has_dependants(child));
+    detach_from(child);
+    ck_assert(!volume_has_dependants(child));
+    FINE(volume_delete(v));
+    FINE(volume_delete(child));
+    SAME(image, grandchild);
+    world_reopen();
+    SAME(image, grandchild);
+}
+END_TEST
+
 TCase *detach(void)
 {
     TCase *tests = tcase_create("detach");
     tcase_add_checked_fixture(tests, world_make, world_remove);
     tcase_add_test(tests, detach_or_153);
     tcase_add_test(tests, detach_from_a_running_copy_is_161);
+    tcase_add_test(tests, detach_a_grandchild);
     return tests;
 }
