@@ -95,11 +95,53 @@ static int catch_up(struct mirror *m)
     return code;
 }
 
-/* A relation whose target's half never came to be, or whose end is gone, is none. */
-static bool is_void(const struct mirror *m)
+struct half {
+    struct mirror *m;
+    bool found;
+};
+
+/* The target decides about generations and promotion, whatever the epochs: where the source went on
+ * alone, and the target was promoted alone, they are split. */
+static int hear(void *argument, const struct replication_row *row)
 {
-    struct pool *target = mirror_pool(m, SIDE_TARGET), *source = mirror_pool(m, SIDE_SOURCE);
-    return (target && !mirror_volume(m, SIDE_TARGET)) || (source && !mirror_volume(m, SIDE_SOURCE));
+    struct half *half = argument;
+    struct mirror *m = half->m;
+    if (strcmp(row->id, m->id) != 0)
+        return LSM_ERR_OK;
+    half->found = true;
+    if (row->side != SIDE_TARGET || strcmp(row->target, m->target) != 0)
+        return LSM_ERR_OK;
+    if (row->type == LSM_VOLUME_REPLICATE_MIRROR_ASYNC) {
+        memcpy(m->generation, row->generation, ID_SIZE);
+        m->synced_ms = row->synced_ms;
+        m->synced_bytes = row->synced_bytes;
+        m->synced_duration_ms = row->synced_duration_ms;
+    }
+    if (row->state == LSM_REPLICATION_STATE_SPLIT && m->state != LSM_REPLICATION_STATE_SPLIT) {
+        m->state = LSM_REPLICATION_STATE_SPLIT;
+        m->epoch = (row->epoch > m->epoch ? row->epoch : m->epoch) + 1;
+    }
+    return LSM_ERR_OK;
+}
+
+/* A pool that is here, and has lost the volume, or says nothing of the relation. */
+static int has_ended(struct mirror *m, enum replication_side side, bool *ended)
+{
+    struct pool *pool = mirror_pool(m, side);
+    struct half half = {.m = m};
+    int code = pool ? catalog_replications(pool->catalog, hear, &half) : LSM_ERR_OK;
+    if (pool && (!half.found || !mirror_volume(m, side)))
+        *ended = true;
+    return code;
+}
+
+/* A relation whose target's half never came to be, which was broken while the other pool was away,
+ * or whose end is gone, is none. */
+static int check_void(struct mirror *m, bool *is_void)
+{
+    *is_void = false;
+    int code = has_ended(m, SIDE_SOURCE, is_void);
+    return code == LSM_ERR_OK ? has_ended(m, SIDE_TARGET, is_void) : code;
 }
 
 static bool has_common_instant(const struct mirror *m)
@@ -123,17 +165,35 @@ static int reconcile_sync(struct mirror *m)
     return sync_load(m);
 }
 
+/* Whether a top of the last owner holds anything is in its map alone. */
+static void look_at_top(struct volume *v)
+{
+    struct layer *top = v ? v->top : NULL;
+    if (!top || !top->below || v->pool->read_only || layer_open(top, v->size) != LSM_ERR_OK)
+        return;
+    if (layer_flush(top) == LSM_ERR_OK)
+        atomic_store(&top->touched, map_held(top->map) > 0);
+    layer_close(top);
+}
+
 int mirrors_reconcile(struct root *root)
 {
     for (struct mirror *m = root->mirrors, *next; m; m = next) {
+        bool is_void;
         next = m->next;
-        if (is_void(m)) {
+        int code = check_void(m, &is_void);
+        if (code != LSM_ERR_OK)
+            return code;
+        if (is_void) {
             mirror_half_remove(m, SIDE_SOURCE);
             mirror_half_remove(m, SIDE_TARGET);
             mirror_leave(m);
             continue;
         }
-        int code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
+        look_at_top(mirror_volume(m, SIDE_SOURCE));
+        look_at_top(mirror_volume(m, SIDE_TARGET));
+        error_clear();
+        code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
         if (code != LSM_ERR_OK)
             return code;
         if (!has_common_instant(m)) {
@@ -150,6 +210,8 @@ int mirrors_reconcile(struct root *root)
         mirror_half_save(m, SIDE_TARGET);
         mirror_half_save(m, SIDE_SOURCE);
         error_clear();
+        if (!m->job[0] && mirror_pool(m, SIDE_SOURCE))
+            ship_next(m); /* the job that it followed ended with the last owner */
     }
     mirrors_mark(root);
     return LSM_ERR_OK;

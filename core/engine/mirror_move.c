@@ -447,7 +447,10 @@ int ship_load(struct pool *pool, struct job_row *row)
     struct mirror *m = mirror_find(pool->root, id);
     struct pool *source = m ? mirror_pool(m, SIDE_SOURCE) : NULL;
     bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
-    bool follows = m && !ended && m->job[0];
+    /* One that follows has not begun: it has nothing to fill yet, whichever row came first. */
+    bool follows = m && !ended &&
+                   (sync ? m->job[0] != '\0'
+                         : row->kind == LSM_JOB_KIND_SHIP && !pool_hold(pool, row->id, false));
     if (m && !ended && !sync)
         memcpy(follows ? m->follow : m->job, row->id, ID_SIZE);
     else if (sync && !ended && !follows && sync_works(m)) /* else it finds that, and ends */
