@@ -236,6 +236,7 @@ lsm_replication *mirror_record(struct mirror *m)
     lsm_replication *r = record_create(&replication_type);
     if (!r)
         return NULL;
+    bool kept = m->diverged[0] && volume_find(m->root, m->diverged);
     r->type = m->type;
     r->state = m->state;
     r->error_number = m->error;
@@ -250,7 +251,7 @@ lsm_replication *mirror_record(struct mirror *m)
         record_text(&r->target_volume_id, m->target) == LSM_ERR_OK &&
         record_text(&r->generation, m->generation[0] ? m->generation : NULL) == LSM_ERR_OK &&
         record_text(&r->job_id, m->job[0] ? m->job : NULL) == LSM_ERR_OK &&
-        record_text(&r->diverged_volume_id, m->diverged[0] ? m->diverged : NULL) == LSM_ERR_OK &&
+        record_text(&r->diverged_volume_id, kept ? m->diverged : NULL) == LSM_ERR_OK &&
         record_text(&r->error_message, m->message) == LSM_ERR_OK)
         return r;
     record_destroy(&replication_type, r);
@@ -278,6 +279,22 @@ static void note_lag(struct mirror *m, uint64_t now)
         m->written_ns = now;
 }
 
+/* A ship that could not even begin. What another job or nothing to do is in the way of, is no
+ * failure. */
+static void note_failure(struct mirror *m, int code)
+{
+    if (code == LSM_ERR_JOB_STARTED || code == LSM_ERR_NO_STATE_CHANGE || code == LSM_ERR_BUSY)
+        return;
+    mirror_error_set(m, code, error_pending_message());
+    error_clear();
+    if (m->state != LSM_REPLICATION_STATE_IN_SYNC ||
+        mirror_state_set(m, LSM_REPLICATION_STATE_DEGRADED) == LSM_ERR_OK)
+        return;
+    m->epoch++; /* the target's pool takes nothing now; the source decides about this */
+    mirror_state_show(m, LSM_REPLICATION_STATE_DEGRADED);
+    mirror_tell_source(m);
+}
+
 /* Beginning a ship lets the lock go, so the list is walked from its head again after each. An
  * interval that is late is not made up for. */
 bool mirrors_round(void *argument)
@@ -299,7 +316,7 @@ bool mirrors_round(void *argument)
         else if (sync)
             mirror_resync(m, &job);
         else
-            ship_begin(m, LSM_JOB_KIND_SHIP, &job); /* what cannot be shipped now is at the next */
+            note_failure(m, ship_begin(m, LSM_JOB_KIND_SHIP, &job)); /* again at the next */
         free(job);
         error_clear();
         m = root->mirrors;

@@ -133,6 +133,7 @@ int split_force(struct mirror *m);    /* FORCE: the target becomes writable */
 int split_exchange(struct mirror *m); /* planned, when all is shipped */
 int split_rewind(struct mirror *m, enum replication_side side, bool keep);
 int split_swap_roles(struct mirror *m);
+void split_point_release(const struct mirror *m); /* the hold on it, if there is one */
 void split_turn(struct mirror *m); /* the picture alone */
 
 #endif

@@ -92,6 +92,13 @@ int split_force(struct mirror *m)
     return code;
 }
 
+void split_point_release(const struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    if (pool && pool_hold_release(pool, m->target) != LSM_ERR_OK)
+        error_clear(); /* the next open does it */
+}
+
 /* --- exchanging roles ------------------------------------------------------------------------ */
 
 void split_turn(struct mirror *m)
@@ -218,6 +225,27 @@ static void name_kept(struct rewind *r)
     }
 }
 
+/* Another mirror of the volume must find its last common instant below what is rewound to. */
+static int check_others(const struct rewind *r)
+{
+    for (struct mirror *m = r->m->root->mirrors; m; m = m->next) {
+        const struct layer *common = ship_common_instant(m), *layer = r->instant;
+        if (m == r->m || strcmp(m->source, r->volume->id) != 0 ||
+            m->state == LSM_REPLICATION_STATE_BROKEN)
+            continue;
+        while (layer && layer != common)
+            layer = layer->below;
+        if (layer)
+            continue;
+        error_set(LSM_ERR_STATE, r->m->id,
+                  "the volume «%s» cannot be rewound: the replication %s would lose its instant",
+                  r->volume->name, m->id);
+        error_hint("break that one first, and mirror anew afterwards");
+        return LSM_ERR_STATE;
+    }
+    return LSM_ERR_OK;
+}
+
 static int rewind_check(struct rewind *r)
 {
     struct volume *v = r->volume;
@@ -230,7 +258,10 @@ static int rewind_check(struct rewind *r)
     }
     r->instant = instant_of(r->m, v, &r->link);
     r->old_top = v->top;
-    return r->instant ? pool_check_writable(v->pool) : no_instant(r->m, v);
+    if (!r->instant)
+        return no_instant(r->m, v);
+    int code = check_others(r);
+    return code == LSM_ERR_OK ? pool_check_writable(v->pool) : code;
 }
 
 static int rewind_prepare(struct rewind *r, bool keep)
@@ -312,7 +343,8 @@ int split_rewind(struct mirror *m, enum replication_side side, bool keep)
     if (code != LSM_ERR_OK)
         return code;
     memset(m->diverged, 0, ID_SIZE);
-    if (r.link == r.volume->top && !atomic_load(&r.volume->top->touched))
+    if (r.link == r.volume->top && r.link->below_limit == r.volume->size &&
+        !atomic_load(&r.volume->top->touched))
         return LSM_ERR_OK; /* nothing was written since */
     code = rewind_prepare(&r, keep);
     if (code == LSM_ERR_OK)

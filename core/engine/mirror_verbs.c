@@ -332,9 +332,7 @@ int mirror_target_delete(struct mirror *m)
         return code;
     if ((code = catalog_begin(catalog)) != LSM_ERR_OK)
         return code;
-    code = catalog_hold_remove(catalog, m->target);
-    if (code == LSM_ERR_OK)
-        code = catalog_replication_remove(catalog, m->id, SIDE_TARGET);
+    code = catalog_replication_remove(catalog, m->id, SIDE_TARGET);
     if (code == LSM_ERR_OK)
         code = volume_remove_rows(target);
     code = catalog_end(catalog, code);
@@ -343,6 +341,7 @@ int mirror_target_delete(struct mirror *m)
     sync_detach_gated(m);
     sync_log_remove(m);
     volume_remove(target);
+    split_point_release(m);
     if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
         error_clear();
     mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
