@@ -53,6 +53,16 @@ TCase *sync_table(void);
 TCase *sync_target(void);
 TCase *sync_writers(void);
 
+/* mirror-async: asynchronous mirrors, state by state; and -long: for a while */
+TCase *mirror_async_ends(void);
+TCase *mirror_async_kill(void);
+TCase *mirror_async_life(void);
+TCase *mirror_async_pools(void);
+TCase *mirror_async_roles(void);
+TCase *mirror_async_ship(void);
+TCase *mirror_async_stamps(void);
+TCase *mirror_async_table(void);
+
 /* data: byte for byte */
 TCase *clone_data(void);
 TCase *copy_data(void);
