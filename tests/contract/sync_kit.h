@@ -27,7 +27,9 @@ extern struct twin twin;
 void twin_world_make(void); /* the world and its source; nothing is mirrored yet */
 void twin_world_remove(void);
 bool twin_mode(int mode); /* and the target's pool; false: no such mirrors here */
-void twin_step(void);     /* closes the world and opens it again, in the modes that say so */
+bool twin_wanted(
+    int i);           /* of what is looped over the modes: two of four, unless all is asked for */
+void twin_step(void); /* closes the world and opens it again, in the modes that say so */
 
 /* --- making one ------------------------------------------------------------------------------ */
 

@@ -87,7 +87,7 @@ static bool part(int i, struct image **of_target)
     int mode = i % TWIN_MODES;
     if (state == TWIN_STATE(DEGRADED) && (!(mode & TWIN_BETWEEN_POOLS) || !world.directory[0]))
         return false;
-    if (!twin_mode(mode))
+    if (!twin_wanted(i) || !twin_mode(mode))
         return false;
     twin_make_in(state, of_target);
     if (!*of_target)

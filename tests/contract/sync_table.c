@@ -155,7 +155,7 @@ START_TEST(sync_verb_in_each_state)
     autoimage struct image *of_target = NULL;
     if (state == TWIN_STATE(DEGRADED) && (!(mode & TWIN_BETWEEN_POOLS) || !world.directory[0]))
         return;
-    if (!twin_mode(mode))
+    if (!twin_wanted(_i) || !twin_mode(mode))
         return;
     twin_make_in(state, &of_target);
     if (state != TWIN_STATE(DEGRADED)) /* that passes by itself */
