@@ -289,11 +289,11 @@ static int resize_mirrored(struct volume *volume, uint64_t size)
     int code = LSM_ERR_OK;
     for (struct mirror *m = root->mirrors; m && code == LSM_ERR_OK; m = m->next) {
         struct volume *target = mirror_volume(m, SIDE_TARGET);
-        if (strcmp(m->source, volume->id) != 0 || !target || !target->ready ||
-            m->state == LSM_REPLICATION_STATE_SPLIT || target->size >= size)
+        if (strcmp(m->source, volume->id) != 0 || m->state == LSM_REPLICATION_STATE_SPLIT)
             continue;
-        code = sync_grow(m, size);
-        if (code == LSM_ERR_OK && (m->sync || !m->job[0])) /* else when the next ship begins */
+        code = sync_grow(m, size);        /* refuses while the target is being filled */
+        bool now = m->sync || !m->job[0]; /* else when the next ship begins */
+        if (code == LSM_ERR_OK && now && target && target->ready && target->size < size)
             code = volume_resize(target, size);
     }
     return code == LSM_ERR_OK ? volume_resize(volume, size) : code;

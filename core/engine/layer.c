@@ -391,26 +391,27 @@ static int sync_data(struct layer *layer)
 }
 
 /* Where a base is absorbing the layer, a cleared bit speaks of data there. */
-static bool take_dirt(struct layer *layer)
+static bool take_dirt(struct layer *layer, struct layer *into)
 {
     bool dirty = atomic_exchange(&layer->dirty, false);
-    if (layer->into)
-        dirty = atomic_exchange(&layer->into->dirty, false) || dirty;
+    if (into)
+        dirty = atomic_exchange(&into->dirty, false) || dirty;
     return dirty || (layer->map && map_dirty(layer->map));
 }
 
 static int flush_now(struct layer *layer)
 {
     struct map_snapshot *snapshot = NULL;
+    struct layer *into = layer->into; /* once: a freeze may take it away meanwhile */
     if (layer->poisoned)
         return layer->poisoned;
-    if (!take_dirt(layer))
-        return layer->into ? layer->into->poisoned : 0;
+    if (!take_dirt(layer, into))
+        return into ? into->poisoned : 0;
     int error = layer->map ? map_snapshot_take(layer->map, &snapshot) : 0;
     if (!error)
         error = sync_data(layer);
-    if (!error && layer->into)
-        error = sync_data(layer->into);
+    if (!error && into)
+        error = sync_data(into);
     if (!error && snapshot)
         error = store_map(layer, snapshot);
     if (!error) {
@@ -418,8 +419,8 @@ static int flush_now(struct layer *layer)
         return 0;
     }
     atomic_store(&layer->dirty, true);
-    if (layer->into)
-        atomic_store(&layer->into->dirty, true);
+    if (into)
+        atomic_store(&into->dirty, true);
     if (layer->map)
         map_snapshot_return(layer->map, snapshot);
     return error;

@@ -44,8 +44,9 @@ struct layer {
 
     /* while it is open */
     struct map *map;
-    int fd;             /* of a writable layer; a frozen one's is pinned for each use */
-    struct layer *into; /* the base that is absorbing it: writes go there (stack.c, fold.c) */
+    int fd; /* of a writable layer; a frozen one's is pinned for each use */
+    _Atomic(struct layer *)
+        into; /* the base that is absorbing it: writes go there (stack.c, fold.c) */
     struct descriptor data, direct;
     atomic_bool dirty;   /* written since the last flush began */
     atomic_bool touched; /* it may hold something */

@@ -195,6 +195,8 @@ static const struct command {
     {"make", 4, "NAME SIZE-MIB EXTENTS EXTENT-KIB: a volume, and its file's path", bench_make},
     {"copy", 1, "NAME: COPY until DONE (ns), and by how much memory it grew (KiB)", bench_copy},
     {"write", 1, "SIZE-MIB: a file out of memory (ns)", bench_bare_write},
+    {"load", 1, "NAME: a writer alone, and beside a copy: 99 % wait (ns), writes/s", bench_load},
+    {"file-load", 1, "FILE: the same of a file; the copy is somebody else's", bench_file_load},
     {"clone", 3, "LABEL SIZE-MIB EXTENTS: clone, and a 4 KiB write with fdatasync", bench_clones},
     {"ficlone", 2, "LABEL EXTENTS: clone, and FICLONE with fsync", bench_ficlone},
     {"cycles", 0, "clone, job status, delete; and two writes with fdatasync", bench_cycles},

@@ -44,6 +44,8 @@ lsm_volume *bench_clone(const struct bench *b, lsm_volume *source, const char *n
 void bench_delete(const struct bench *b, lsm_volume *volume); /* and frees the record */
 lsm_volume_io *bench_open(const struct bench *b, lsm_volume *volume);
 void bench_write(lsm_volume_io *io, uint64_t count, uint64_t offset); /* of bench_block() */
+lsm_volume *bench_by_name(const struct bench *b, const char *name);
+uint64_t bench_copy_of(const struct bench *b, lsm_volume *source); /* to «copy»; nanoseconds */
 void bench_flush(lsm_volume_io *io);
 void bench_close(lsm_volume_io *io);
 
@@ -55,6 +57,8 @@ void bench_file_sync(int fd);
 void bench_make(const struct bench *b, char **arguments);
 void bench_copy(const struct bench *b, char **arguments);
 void bench_bare_write(const struct bench *b, char **arguments);
+void bench_load(const struct bench *b, char **arguments);
+void bench_file_load(const struct bench *b, char **arguments);
 void bench_clones(const struct bench *b, char **arguments);
 void bench_ficlone(const struct bench *b, char **arguments);
 void bench_cycles(const struct bench *b, char **arguments);

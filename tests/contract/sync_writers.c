@@ -26,6 +26,7 @@ struct writer {
 
 static struct writer writers[WRITERS];
 static atomic_bool stop;
+static lsm_volume *written; /* a record of the writers' own */
 static uint64_t span; /* what is written over */
 
 static int scribble(lsm_volume_io *io, struct writer *w, unsigned char *bytes)
@@ -72,7 +73,7 @@ static void *work(void *argument)
     struct writer *w = argument;
     unsigned char *bytes = malloc(2 * MIB);
     lsm_volume_io *io = NULL;
-    w->rc = lsm_volume_io_open(world.conn, twin.source, &io, 0);
+    w->rc = lsm_volume_io_open(world.conn, written, &io, 0);
     while (!atomic_load(&stop) && w->rc == OK) {
         w->rc = random_next(&w->seed) % 3 ? scribble(io, w, bytes) : own(io, w);
         w->writes++;
@@ -88,6 +89,7 @@ static void *work(void *argument)
 static void writers_start(uint32_t seed)
 {
     span = twin.image->size;
+    written = lsm_volume_record_copy(twin.source);
     atomic_store(&stop, false);
     for (uint32_t i = 0; i < WRITERS; i++) {
         writers[i] =
@@ -102,6 +104,7 @@ static void writers_stop(void)
     atomic_store(&stop, true);
     for (int i = 0; i < WRITERS; i++)
         pthread_join(writers[i].thread, NULL);
+    let_go_of_volume(&written);
     for (int i = 0; i < WRITERS; i++) {
         ck_assert_int_eq(writers[i].rc, OK);
         writes += writers[i].writes;
