@@ -432,8 +432,10 @@ int sync_rejoin(struct mirror *m)
     int code = ship_is_pending(m) ? error_set(LSM_ERR_BUSY, m->id, "a write came in between")
                                   : sync_attach(m, NULL);
     gate_open(&source->gate);
-    if (code == LSM_ERR_OK)
+    if (code == LSM_ERR_OK) {
+        mirror_error_set(m, LSM_ERR_OK, NULL);
         code = mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
+    }
     if (code != LSM_ERR_OK) {
         struct _lsm_error *why = error_take();
         sync_detach_gated(m);

@@ -53,6 +53,31 @@ START_TEST(sync_target_pool_away)
 }
 END_TEST
 
+/* Nothing was written meanwhile: nothing is moved, and nothing is left of the trouble. */
+START_TEST(sync_target_pool_away_and_nothing_written)
+{
+    if (!between_pools())
+        return;
+    twin_make();
+    world_close();
+    away(twin.pool);
+    world_open();
+    autotwin lsm_replication *degraded = twin_look();
+    ck_assert_int_eq(lsm_replication_state_get(degraded), TWIN_STATE(DEGRADED));
+    ck_assert_int_eq((int)lsm_replication_error_number_get(degraded), LSM_ERR_NOT_FOUND_POOL);
+    ck_assert_ptr_nonnull(lsm_replication_error_message_get(degraded));
+    world_close();
+    back(twin.pool);
+    world_open();
+    twin_in_sync();
+    autotwin lsm_replication *again = twin_look();
+    ck_assert_int_eq((int)lsm_replication_error_number_get(again), OK);
+    ck_assert_ptr_null(lsm_replication_error_message_get(again));
+    ck_assert_uint_eq(job_count("kind", "3"), 0);
+    twin_equal();
+}
+END_TEST
+
 START_TEST(sync_target_pool_away_in_a_resync)
 {
     uint32_t seed = 5;
@@ -228,6 +253,7 @@ TCase *sync_away(void)
     TCase *tests = tcase_create("sync_away");
     tcase_add_checked_fixture(tests, twin_world_make, twin_world_remove);
     tcase_add_test(tests, sync_target_pool_away);
+    tcase_add_test(tests, sync_target_pool_away_and_nothing_written);
     tcase_add_test(tests, sync_target_pool_away_in_a_resync);
     tcase_add_loop_test(tests, sync_target_pool_away_in_the_first_copy, 0, 2);
     tcase_add_test(tests, sync_source_pool_lost);
