@@ -27,7 +27,7 @@ struct writer {
 static struct writer writers[WRITERS];
 static atomic_bool stop;
 static lsm_volume *written; /* a record of the writers' own */
-static uint64_t span; /* what is written over */
+static uint64_t span;       /* what is written over */
 
 static int scribble(lsm_volume_io *io, struct writer *w, unsigned char *bytes)
 {
