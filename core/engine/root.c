@@ -254,8 +254,10 @@ static int open_listed(struct root *root, const char *name)
     return code;
 }
 
+/* Under the lock, though nobody sees the root yet: what a sweep finds wakes the background. */
 static int open_pools(struct root *root, const struct contents *contents)
 {
+    LOCKED(&root->lock);
     int code = contents->count == 0 ? make_default(root) : LSM_ERR_OK;
     for (uint32_t i = 0; i < contents->count && code == LSM_ERR_OK; i++)
         code = open_listed(root, contents->pools[i]);
