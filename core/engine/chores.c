@@ -77,7 +77,7 @@ static bool tend(struct pool *pool)
 static struct pool *turn_to(struct root *root, uint32_t i)
 {
     LOCKED(&root->lock);
-    root->tended = i < root->pool_count ? root->pools[i] : NULL;
+    root->tended = root->open && i < root->pool_count ? root->pools[i] : NULL;
     pthread_cond_broadcast(&root->quiet);
     return root->tended;
 }

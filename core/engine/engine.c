@@ -52,11 +52,8 @@ static int load_jobs(struct root *root)
     root->intervals = upkeep_create(mirrors_round, root);
     if (code == LSM_ERR_OK && !root->intervals)
         code = error_no_memory();
-    if (code == LSM_ERR_OK) {
-        upkeep_wake(root->upkeep); /* what the last owner did not come to */
-        if (root->mirrors)
-            upkeep_wake(root->intervals);
-    }
+    if (code == LSM_ERR_OK && root->mirrors)
+        upkeep_wake(root->intervals);
     return code;
 }
 

@@ -111,6 +111,7 @@ struct root {
     bool direct;         /* ?cache=none */
     bool read_only;
     atomic_bool closing;
+    bool open; /* the picture is whole: the background may work */
     pthread_mutex_t lock;
     pthread_cond_t quiet; /* a volume's background work has ended */
     struct pool **pools;

@@ -254,10 +254,8 @@ static int open_listed(struct root *root, const char *name)
     return code;
 }
 
-/* Under the lock, though nobody sees the root yet: what a sweep finds wakes the background. */
 static int open_pools(struct root *root, const struct contents *contents)
 {
-    LOCKED(&root->lock);
     int code = contents->count == 0 ? make_default(root) : LSM_ERR_OK;
     for (uint32_t i = 0; i < contents->count && code == LSM_ERR_OK; i++)
         code = open_listed(root, contents->pools[i]);
@@ -281,6 +279,16 @@ static int start_services(struct root *root)
     return root->cache && root->runner && root->upkeep ? LSM_ERR_OK : error_no_memory();
 }
 
+/* Not before the picture is whole: a sweep may have woken it, and which layers must stay layers is
+ * known only when the mirrors are. */
+static void let_background_in(struct root *root)
+{
+    pthread_mutex_lock(&root->lock);
+    root->open = true;
+    pthread_mutex_unlock(&root->lock);
+    upkeep_wake(root->upkeep);
+}
+
 /* Nothing is written before it is sure that the directory is ours. */
 static int set_up(struct root *root)
 {
@@ -301,6 +309,8 @@ static int set_up(struct root *root)
         code = open_pools(root, &contents);
     if (code == LSM_ERR_OK)
         code = root->guests->loaded(root);
+    if (code == LSM_ERR_OK)
+        let_background_in(root);
     contents_finish(&contents);
     return code;
 }
