@@ -30,6 +30,7 @@ struct mirror {
     char *message;          /* why it is DEGRADED or BROKEN; NULL: none */
     char diverged[ID_SIZE]; /* "": none */
     char job[ID_SIZE];      /* that works for it now; "": none */
+    char ships[2][ID_SIZE]; /* the newest that ended: older ones are forgotten */
     char follow[ID_SIZE];   /* the job that is next: QUEUED, it has not frozen yet; "": none */
     bool exchange;          /* when the job is done the two exchange their roles */
     uint32_t pins;          /* verbs at work on it that have let the lock go */
@@ -134,6 +135,6 @@ int split_exchange(struct mirror *m); /* planned, when all is shipped */
 int split_rewind(struct mirror *m, enum replication_side side, bool keep);
 int split_swap_roles(struct mirror *m);
 void split_point_release(const struct mirror *m); /* the hold on it, if there is one */
-void split_turn(struct mirror *m); /* the picture alone */
+void split_turn(struct mirror *m);                /* the picture alone */
 
 #endif

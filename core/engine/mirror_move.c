@@ -223,6 +223,17 @@ static struct mirror next_of(const struct work *w)
     return next;
 }
 
+/* An interval makes a job each time: the last two are kept. */
+static void keep_newest(struct mirror *m, const struct job_row *ended)
+{
+    if (ended->kind == LSM_JOB_KIND_MIRROR_INITIAL)
+        return;
+    if (m->ships[0][0] && job_forget(m->root->runner, m->ships[0]) != LSM_ERR_OK)
+        error_clear(); /* it was forgotten already */
+    memcpy(m->ships[0], m->ships[1], ID_SIZE);
+    memcpy(m->ships[1], ended->id, ID_SIZE);
+}
+
 static void show_ship(struct work *w, struct mirror *next, struct swap *swaps, uint32_t count)
 {
     struct mirror *m = w->m;
@@ -265,6 +276,7 @@ static int finish(struct work *w)
         gate_open(&source->gate);
     if (code == LSM_ERR_OK) {
         move_hold(w);
+        keep_newest(w->m, &w->job->row);
         mirrors_mark(w->m->root);
         event_publish(w->m->root->hub, LSM_EVENT_VOLUME, w->target->id, -1, -1);
     }
@@ -292,6 +304,7 @@ static int finish_idle(struct work *w)
         return code;
     error_clear();
     ship_next(w->m);
+    keep_newest(w->m, &w->job->row);
     exchange_at_last(w->m);
     return LSM_ERR_OK;
 }
@@ -447,6 +460,8 @@ int ship_load(struct pool *pool, struct job_row *row)
     struct mirror *m = mirror_find(pool->root, id);
     struct pool *source = m ? mirror_pool(m, SIDE_SOURCE) : NULL;
     bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+    if (m && ended)
+        keep_newest(m, row);
     /* One that follows has not begun: it has nothing to fill yet, whichever row came first. */
     bool follows = m && !ended &&
                    (sync ? m->job[0] != '\0'
