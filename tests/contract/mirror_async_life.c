@@ -91,9 +91,9 @@ static void await_short(uint32_t depth)
                  lsm_volume_depth_get(pair.target));
 }
 
-START_TEST(async_ships_300_times)
+START_TEST(async_ships_many_times)
 {
-    int times = getenv("REPLICANT_TEST_LONG") ? 3000 : 300;
+    int times = getenv("REPLICANT_TEST_LONG") ? 3000 : 100;
     unsigned files = 0, descriptors = 0;
     uint64_t from = 0, to = 0;
     if (!mirrors_are_there())
@@ -328,7 +328,7 @@ TCase *mirror_async_life(void)
     int seeds = getenv("REPLICANT_TEST_LONG") ? 400 : 12;
     TCase *tests = tcase_create("mirror_async_life");
     tcase_add_checked_fixture(tests, pair_world_make, pair_world_remove);
-    tcase_add_loop_test(tests, async_ships_300_times, 0, 2);
+    tcase_add_loop_test(tests, async_ships_many_times, 0, 2);
     tcase_add_loop_test(tests, async_at_random, 0, seeds);
     return tests;
 }

@@ -42,7 +42,7 @@ static int run(const struct suite *chosen)
     Suite *suite = suite_create(chosen->name);
     for (size_t i = 0; chosen->cases[i]; i++) {
         TCase *tests = chosen->cases[i]();
-        tcase_set_timeout(tests, 60);
+        tcase_set_timeout(tests, 240);
         suite_add_tcase(suite, tests);
     }
     SRunner *runner = srunner_create(suite);
