@@ -49,14 +49,25 @@ static int check_write_path(const struct work *w)
                            "the target of the replication %s failed while it was filled", w->m->id);
 }
 
+/* A ship whose end could not be made durable, and that another has since made up for: what it fills
+ * does not stand any more where the target's top does. */
+static bool is_overtaken(struct pool *pool, const struct job_row *row)
+{
+    const struct volume *target = volume_find(pool->root, row->target);
+    const struct hold *delta = pool_hold(pool, row->id, false);
+    return target && delta && row->kind != LSM_JOB_KIND_MIRROR_INITIAL &&
+           delta->layer->below != target->top->below;
+}
+
 /* The relation that a job works for. One whose end could not be recorded is found again at the next
  * open, where its synchronous mirror may long be in sync, or have another job: it works for none.
  */
 static struct mirror *served(const struct job *job)
 {
     struct mirror *m = ship_mirror_of(job);
+    bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     bool other =
-        m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && strcmp(m->job, job->row.id) != 0;
+        m && (sync ? strcmp(m->job, job->row.id) != 0 : is_overtaken(FILL(job)->pool, &job->row));
     return other ? NULL : m;
 }
 
@@ -466,7 +477,8 @@ int ship_load(struct pool *pool, struct job_row *row)
     bool follows = m && !ended &&
                    (sync ? m->job[0] != '\0'
                          : row->kind == LSM_JOB_KIND_SHIP && !pool_hold(pool, row->id, false));
-    if (m && !ended && !sync)
+    bool overtaken = m && !ended && !sync && is_overtaken(pool, row);
+    if (m && !ended && !sync && !overtaken)
         memcpy(follows ? m->follow : m->job, row->id, ID_SIZE);
     else if (sync && !ended && !follows && sync_works(m)) /* else it finds that, and ends */
         memcpy(m->job, row->id, ID_SIZE);

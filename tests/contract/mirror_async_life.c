@@ -135,12 +135,25 @@ START_TEST(async_ships_many_times)
     ck_assert_uint_le(used("from"), from + 2 * PAIR_SIZE);
     ck_assert_uint_le(used("to"), to + 2 * PAIR_SIZE);
     ck_assert_uint_le(deepest, 64);
-    /* Of a relation's ships the newest alone is kept. */
+    world_reopen();
+    SAME(pair.image, pair.target);
+    await_short(8);
+}
+END_TEST
+
+/* Of a relation's ships the newest alone is kept (and one that ends right now). */
+START_TEST(async_ships_are_forgotten)
+{
+    if (!mirrors_are_there())
+        return;
+    make_counted(_i);
+    for (uint32_t i = 0; i < 20; i++) {
+        source_write(i * 5000, 100, i);
+        ship();
+    }
     ck_assert_uint_le(job_count("kind", "4"), 2);
     world_reopen();
     ck_assert_uint_le(job_count("kind", "4"), 2);
-    SAME(pair.image, pair.target);
-    await_short(8);
 }
 END_TEST
 
@@ -330,5 +343,6 @@ TCase *mirror_async_life(void)
     tcase_add_checked_fixture(tests, pair_world_make, pair_world_remove);
     tcase_add_loop_test(tests, async_ships_many_times, 0, 2);
     tcase_add_loop_test(tests, async_at_random, 0, seeds);
+    tcase_add_loop_test(tests, async_ships_are_forgotten, 0, 2);
     return tests;
 }
