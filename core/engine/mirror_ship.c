@@ -342,6 +342,7 @@ int ship_begin_late(struct job *job, struct mirror *m)
         return code;
     }
     show(&ship);
+    free(ship.id); /* the job has one already */
     job_moved_on(job, ship.row.detail); /* which now says how large the source was */
     return code;
 }
