@@ -236,10 +236,14 @@ static bool is_orphan(struct root *root, const struct hold *hold)
 int holds_sweep(struct pool *pool)
 {
     int code = LSM_ERR_OK;
-    for (struct hold *hold = pool->holds, *next; hold && code == LSM_ERR_OK; hold = next) {
-        next = hold->next;
-        if (!pool->read_only && is_orphan(pool->root, hold))
-            code = pool_hold_release(pool, hold->owner);
+    struct hold *hold = pool->read_only ? NULL : pool->holds;
+    while (hold && code == LSM_ERR_OK) {
+        char owner[ID_SIZE];
+        memcpy(owner, hold->owner, ID_SIZE);
+        bool orphan = is_orphan(pool->root, hold);
+        if (orphan)
+            code = pool_hold_release(pool, owner);
+        hold = orphan ? pool->holds : hold->next; /* all of that owner's are gone */
         if (code == LSM_ERR_OK)
             error_clear();
     }
