@@ -12,7 +12,7 @@
 struct layer_home kit_home;
 
 static char directory[200];
-static uint64_t state = 1;
+static _Thread_local uint64_t state = 1;
 static struct vfs quick;
 
 /* Nothing here is about power cuts, so nothing waits for the disk. */
