@@ -216,6 +216,11 @@ int catalog_commit(struct catalog *catalog)
     return code;
 }
 
+bool catalog_in_doubt(const struct catalog *catalog)
+{
+    return atomic_load(&catalog->in_doubt);
+}
+
 int catalog_end(struct catalog *catalog, int code)
 {
     if (code == LSM_ERR_OK)

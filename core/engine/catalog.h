@@ -82,6 +82,9 @@ int catalog_replications(struct catalog *, int (*row)(void *, const struct repli
 
 int catalog_begin(struct catalog *catalog);
 int catalog_commit(struct catalog *catalog); /* on failure nothing is kept, and it is ended */
+/* A commit failed, and the disk does not even let us make sure that it did: until a transaction
+ * succeeds, what its rows name must stay as it is. */
+bool catalog_in_doubt(const struct catalog *catalog);
 void catalog_rollback(struct catalog *catalog);
 /* Commits when `code` is LSM_ERR_OK, else rolls back and passes `code` on. */
 int catalog_end(struct catalog *catalog, int code);

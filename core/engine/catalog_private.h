@@ -43,7 +43,7 @@ struct catalog {
     sqlite3_stmt *statements[STATEMENTS];
     atomic_int wal_pages;
     bool read_only;
-    bool in_doubt; /* a commit failed whose frames may still be read as one after a crash */
+    atomic_bool in_doubt; /* a commit failed whose frames may still be read as one after a crash */
 };
 
 /* The error for what SQLite says of the catalog; `verb` is what could not be done. */

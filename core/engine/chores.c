@@ -64,7 +64,7 @@ static bool tend(struct pool *pool)
     make_spares(pool);
     while (take_name(pool->root, &pool->unreserved, guid))
         reserve_blocks(pool, guid);
-    while (take_name(pool->root, &pool->dead, guid))
+    while (!catalog_in_doubt(pool->catalog) && take_name(pool->root, &pool->dead, guid))
         layer_files_remove(&pool->home, guid);
     while ((folded = fold_once(pool)) == FOLD_DONE)
         ;

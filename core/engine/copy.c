@@ -151,7 +151,7 @@ static int commit(const struct plan *plan, struct draft *draft, struct freeze *f
     code = catalog_begin(target);
     if (code == LSM_ERR_OK)
         code = catalog_end(target, record_target(plan, draft));
-    if (code != LSM_ERR_OK) {
+    if (code != LSM_ERR_OK && !catalog_in_doubt(target)) {
         struct _lsm_error *why = error_take();
         pool_hold_release(plan->source->pool, draft->job.id); /* else at the next open */
         error_clear();

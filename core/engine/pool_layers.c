@@ -219,7 +219,7 @@ void pool_files_drop(struct pool *pool, const char *guid)
 
 void pool_files_remove(struct pool *pool)
 {
-    while (pool->dead.count > 0)
+    while (pool->dead.count > 0 && !catalog_in_doubt(pool->catalog))
         layer_files_remove(&pool->home, pool->dead.guids[--pool->dead.count]);
 }
 

@@ -264,7 +264,7 @@ static int grow(struct volume *volume, uint64_t size)
     if (code == LSM_ERR_OK) {
         volume->size = size;
         atomic_store(&volume->io_size, size);
-    } else {
+    } else if (!catalog_in_doubt(volume->pool->catalog)) { /* else it is as long as the row may say */
         struct _lsm_error *why = error_take();
         layer_resize(top, volume->size);
         error_restore(why);
