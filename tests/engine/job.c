@@ -251,6 +251,26 @@ START_TEST(a_stop_that_cannot_be_kept_did_not_take_place)
 }
 END_TEST
 
+/* Neither is a failure whose row the disk does not take: it is tried again, and then it counts. */
+START_TEST(a_failure_that_cannot_be_kept_is_tried_again)
+{
+    char id[ID_SIZE];
+    lsm_job *job = NULL;
+    struct fake fake = {.end = LSM_ERR_IO, .settles_to_fail = 1};
+    start(id, &fake, LSM_JOB_STATE_QUEUED, false);
+    while (fake.settles_to_fail)
+        usleep(1000);
+    await(id, LSM_JOB_STATE_QUEUED);
+    ck_assert_int_eq(job_get(runner, id, &job), OK);
+    ck_assert_int_eq((int)lsm_job_error_number_get(job), OK);
+    ck_assert_str_eq(lsm_job_error_message_get(job), "the body fails");
+    record_destroy(&job_type, job);
+    ck_assert_int_eq(await_end(id), LSM_JOB_STATE_FAILED);
+    ck_assert_int_eq(fake.runs, 2);
+    ck_assert_int_eq(fake.failed, 1);
+}
+END_TEST
+
 START_TEST(a_lane_has_room_for_four)
 {
     static struct fake fakes[24];
@@ -389,6 +409,7 @@ TCase *test_job(void)
     tcase_add_test(tcase, verbs_on_no_job_are_202);
     tcase_add_test(tcase, a_failed_run_says_why);
     tcase_add_loop_test(tcase, a_stop_that_cannot_be_kept_did_not_take_place, 0, 4);
+    tcase_add_test(tcase, a_failure_that_cannot_be_kept_is_tried_again);
     tcase_add_test(tcase, a_lane_has_room_for_four);
     tcase_add_test(tcase, stopping_the_runner_requeues_what_runs);
     tcase_add_loop_test(tcase, verbs_that_race_are_granted_once, 0, 5);

@@ -2,7 +2,7 @@
 /*
  * A table for the engine's `vfs` that fails one call. Calls are counted while it is armed, those
  * alone that the fault can happen to; the n-th gets it. Of the same call on the same file (the WAL
- * being grown) the first few count, and then one in fifty, unless everything is asked for.
+ * being grown) the first few count, and then one in fifty (one in five: REPLICANT_TEST_LONG).
  *
  * Nothing is synced here: what these tests cut off is a process, never the power.
  */

@@ -15,6 +15,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,9 @@ struct scenario {
     void (*afterwards)(void); /* more that must then work; may be NULL */
     void (*not_done)(void);   /* the model if the owner died before; NULL: it is done then */
     const char *where;        /* files whose calls may fail; NULL: all */
-    long stride;              /* of one that takes long */
+    long stride;           /* of one that takes long */
+    bool awaits_job;       /* act waits for one; it tries again while nothing works */
+    bool stays_half;       /* while nothing can be removed either */
 };
 
 static char template[200];
@@ -823,11 +826,11 @@ static const struct scenario scenarios[] = {
      .expect = expect_clone_of_child,
      .is_done = is_clone_there,
      .afterwards = use_clone},
-    {.name = "copy-here",
+    {.name = "copy-here", .awaits_job = true,
      .act = act_copy_here,
      .expect = expect_copy_here,
      .is_done = is_copy_here},
-    {.name = "copy-there",
+    {.name = "copy-there", .awaits_job = true,
      .two_pools = true,
      .act = act_copy_there,
      .expect = expect_copy_there,
@@ -879,7 +882,7 @@ static const struct scenario scenarios[] = {
      .is_done = is_child_gone},
     {.name = "rename", .act = act_rename, .expect = expect_renamed, .is_done = is_renamed},
     {.name = "tag", .act = act_tag, .is_done = is_tagged},
-    {.name = "pool-create", .act = act_pool_create, .is_done = has_third, .afterwards = use_third},
+    {.name = "pool-create", .stays_half = true, .act = act_pool_create, .is_done = has_third, .afterwards = use_third},
     {.name = "merge",
      .prepare = stack_up_child,
      .act = act_merge,
@@ -891,7 +894,7 @@ static const struct scenario scenarios[] = {
      .expect = expect_first_gone,
      .is_done = is_first_gone,
      .stride = 12},
-    {.name = "flatten", .act = act_flatten, .is_done = is_flattened},
+    {.name = "flatten", .awaits_job = true, .act = act_flatten, .is_done = is_flattened},
     {.name = "close",
      .two_pools = true,
      .prepare = begin_slow_copy,
@@ -965,11 +968,29 @@ static void start(const struct scenario *s)
     call(s->prepare);
 }
 
+static bool lasting; /* every call from the n-th on fails, */
+static const char *lasting_where; /* on these files */
+
+/* Ends an outage that a job waits out. */
+static void *answer_again(void *argument)
+{
+    for (int i = 0; i < 500 && !failing_reached(); i++)
+        usleep(1000);
+    usleep(50000);
+    failing_disarm();
+    return argument;
+}
+
 static void act_under_fault(const struct scenario *s, enum fault fault, long n)
 {
     struct shared *shared = world.shared;
-    failing_arm_at(fault, NULL, s->where, n, false);
+    failing_arm_at(fault, NULL, lasting_where ? lasting_where : s->where, n, lasting);
+    pthread_t thread;
+    if (lasting && s->awaits_job)
+        MUST(pthread_create(&thread, NULL, answer_again, NULL) == 0);
     int code = s->act(&shared->outcome);
+    if (lasting && s->awaits_job)
+        pthread_join(thread, NULL);
     shared->reached = failing_reached();
     snprintf(shared->what, sizeof shared->what, "%s", failing_what());
     failing_disarm();
@@ -1036,7 +1057,9 @@ static void live_and_die(const struct scenario *s, enum fault fault, long n)
     act_under_fault(s, fault, n);
     if (world.shared->outcome.code == OK)
         call(s->expect);
-    if (world.conn)
+    if (lasting)
+        usleep(20000); /* what is done in the background is done */
+    else if (world.conn)
         mark_all();
     _exit(0);
 }
@@ -1060,8 +1083,13 @@ static void dies(const struct scenario *s, enum fault fault, long n)
 
     failing_install();
     world_open();
+    if (lasting && !s->not_done)
+        world_end_jobs();
     bool done = s->is_done ? s->is_done() : failed == OK;
-    MUST(done == (failed == OK)); /* what failed did not happen, what succeeded did */
+    if (lasting && failed != OK && done) /* nobody could make sure of either */
+        call(s->expect);
+    else
+        MUST(done == (failed == OK)); /* what failed did not happen, what succeeded did */
     if (!done && s->not_done)
         s->not_done();
     if (done && s->not_done && !s->is_done)
@@ -1125,13 +1153,31 @@ static void killed(const struct scenario *s, enum fault fault, long n)
     world_check_files();
 }
 
+/* The disk answers again, but not before the call is over. */
+static void is_out(const struct scenario *s, enum fault fault, long n)
+{
+    lasting = true;
+    stays(s, fault, n);
+    lasting = false;
+}
+
+/* The catalog's log is what fails, for good, and then the owner dies. */
+static void loses_log(const struct scenario *s, enum fault fault, long n)
+{
+    lasting = true;
+    lasting_where = "pool.db-wal";
+    dies(s, fault, n);
+    lasting = false;
+    lasting_where = NULL;
+}
+
 /* --- all of them ------------------------------------------------------------------------------ */
 
 static const struct way {
     const char *name;
     void (*try)(const struct scenario *s, enum fault fault, long n);
-} ways[] = {{"stays", stays}, {"dies", dies}, {"killed", killed}};
-enum { STAYS, DIES, KILLED, WAYS };
+} ways[] = {{"stays", stays}, {"dies", dies}, {"killed", killed}, {"out", is_out}, {"log", loses_log}};
+enum { STAYS, DIES, KILLED, OUT, LOG, WAYS };
 
 static bool try_one(const struct scenario *s, enum fault fault, long n, int way)
 {
@@ -1151,7 +1197,7 @@ static long stride(const struct scenario *s, enum fault fault, int way)
         return 1;
     if (s->stride)
         return s->stride;
-    return (fault == FAULT_EIO || fault == FAULT_DEATH ? 3 : 4) * (way == DIES ? 2 : 1);
+    return (fault == FAULT_EIO || fault == FAULT_DEATH ? 3 : 4) * (way == DIES || way == OUT ? 2 : 1);
 }
 
 static long try_all(const struct scenario *s, enum fault fault, int way)
@@ -1162,42 +1208,50 @@ static long try_all(const struct scenario *s, enum fault fault, int way)
     return tried;
 }
 
-static bool try_named(const struct scenario *s)
+static bool is_unwanted(const struct scenario *s)
 {
-    char name[64], how[16];
+    const char *wanted = getenv("REPLICANT_TEST_FAULT");
+    size_t n = strlen(s->name);
+    return wanted && (strncmp(wanted, s->name, n) != 0 || wanted[n] != ' ');
+}
+
+static void try_named(const struct scenario *s, const char *wanted)
+{
+    char how[16];
     int fault;
     long n;
-    const char *wanted = getenv("REPLICANT_TEST_FAULT");
-    if (!wanted)
-        return false;
-    if (sscanf(wanted, "%63s %d %ld %15s", name, &fault, &n, how) != 4 ||
-        strcmp(name, s->name) != 0)
-        return true;
+    MUST(sscanf(wanted, "%*s %d %ld %15s", &fault, &n, how) == 3);
     for (int way = 0; way < WAYS; way++)
-        if (strcmp(how, ways[way].name) == 0)
-            printf("%s: %s\n", world.context,
-                   try_one(s, (enum fault)fault, n, way) ? "reached" : "not reached");
-    return true;
+        if (strcmp(how, ways[way].name) == 0) {
+            bool reached = try_one(s, (enum fault)fault, n, way);
+            printf("%s: %s\n", world.context, reached ? "reached" : "not reached");
+        }
 }
 
 static void try_scenario(const struct scenario *s)
 {
-    long tried[2][FAULT_DEATH], deaths = try_all(s, FAULT_DEATH, KILLED), sum = deaths;
+    long tried[2][FAULT_DEATH], deaths = try_all(s, FAULT_DEATH, KILLED);
+    long outs = s->stays_half ? 0 : try_all(s, FAULT_EIO, OUT) + try_all(s, FAULT_ENOSPC, OUT);
+    long logs = try_all(s, FAULT_EIO, LOG), sum = deaths + outs + logs;
     for (int fault = 0; fault < FAULT_DEATH; fault++)
         for (int way = STAYS; way <= DIES; way++)
             sum += tried[way][fault] = try_all(s, (enum fault)fault, way);
     printf("%-15s %4ld faults:", s->name, sum);
     for (int fault = 0; fault < FAULT_DEATH; fault++)
         printf(" %s %ld+%ld", fault_names[fault], tried[STAYS][fault], tried[DIES][fault]);
-    printf(", death %ld\n", deaths);
+    printf(", death %ld, disk out %ld, log lost %ld\n", deaths, outs, logs);
 }
 
 START_TEST(test_nth)
 {
     const struct scenario *s = &scenarios[_i];
+    if (is_unwanted(s))
+        return;
     world_begin();
     build_template(s->two_pools);
-    if (!try_named(s))
+    if (getenv("REPLICANT_TEST_FAULT"))
+        try_named(s, getenv("REPLICANT_TEST_FAULT"));
+    else
         try_scenario(s);
     remove_template();
 }
