@@ -310,6 +310,16 @@ static void resolve(const struct entry *e)
     stats.begun += found;
 }
 
+static bool is_done(const char *id)
+{
+    lsm_job *job = NULL;
+    MUST(lsm_job_wait(world.conn, id, 1000, &job, 0) == OK);
+    bool done = lsm_job_state_get(job) == LSM_JOB_STATE_DONE;
+    lsm_job_record_free(job);
+    return done;
+}
+
+/* What is not done is not shown. */
 static void check_jobs(void)
 {
     for (int i = 0; i < COPIES; i++) {
@@ -321,6 +331,13 @@ static void check_jobs(void)
         MUST(lsm_job_get(world.conn, copies[i].job, &job, 0) == OK);
         MUST(lsm_job_state_get(job) != LSM_JOB_STATE_FAILED);
         MUST(lsm_job_bytes_done_get(job) >= copies[i].done);
+        char name[32];
+        snprintf(name, sizeof name, "copy%u", copies[i].number);
+        lsm_volume *made = world_volume(name, pools[copies[i].pool]);
+        /* Asked after the job's state: it may have been done meanwhile. */
+        if (made)
+            MUST(is_done(copies[i].job));
+        lsm_volume_record_free(made);
         stats.resumed += copies[i].done > 0 && lsm_job_state_get(job) != LSM_JOB_STATE_DONE;
         lsm_job_record_free(job);
         world.context[n] = '\0';
