@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Eight threads write to one volume at odd places, so that neighbours share clusters, and flush;
- * meanwhile others clone it, copy it, make it longer and delete clones, and its layers are folded
- * in the background.
- *
- * Each block belongs to one thread, which writes its blocks in turn, each write with the next
- * number. So a state of the volume is one number a thread: all of its writes up to that one, none
- * after. Every clone and every copy shows such a state, with at least what was acknowledged before
- * the call began and at most what was begun before it ended. A thread always reads what it wrote
- * last.
+ * Eight threads write to one volume (stamps.h) and flush; meanwhile others clone it, copy it, make
+ * it longer and delete clones, and its layers are folded in the background. Every clone and every
+ * copy shows a state, with at least what was acknowledged before the call began and at most what
+ * was begun before it ended. A thread always reads what it wrote last.
  *
  *     REPLICANT_TEST_SECONDS=n    how long
  */
@@ -22,169 +17,53 @@
 #include <unistd.h>
 
 #include "kill.h"
-#include "world.h"
+#include "stamps.h"
 
 #define OK LSM_ERR_OK
-#define WRITERS 8u
-#define PER_WRITER 48u
-#define BLOCKS (WRITERS * PER_WRITER)
-#define BLOCK 1000u
-#define SHARED_AT (6u << 20) /* a range that all write to, overlapping */
-#define SHARED (256u << 10)
-#define SIZE (8u << 20)
 #define SIZE_MAX_GROWN (16u << 20)
 
 static lsm_volume *source;
 static lsm_volume_io *io;
-static _Atomic uint32_t begun[WRITERS], acknowledged[WRITERS];
+static struct stamps stamps;
 static atomic_bool stop;
 static atomic_ulong clones, copies, writes, growths, flushes;
-static uint64_t seed;
-
-static uint64_t place(uint32_t block)
-{
-    return block * (uint64_t)BLOCK + block / 5 * 9000u;
-}
-
-static uint32_t owner(uint32_t block)
-{
-    return block % WRITERS;
-}
-
-static void fill(unsigned char *bytes, uint32_t block, uint32_t number)
-{
-    uint64_t x = ((uint64_t)number << 32 | block) * 0x9e3779b97f4a7c15ull, word;
-    memset(bytes, 0, BLOCK);
-    for (unsigned i = 0; number && i < BLOCK / 8; i++) {
-        word = x ^ (x >> 29) ^ number;
-        memcpy(bytes + 8 * i, &word, 8);
-        x = x * 6364136223846793005ull + 1442695040888963407ull;
-    }
-    if (number)
-        memcpy(bytes, &number, 4);
-}
-
-static uint32_t dice(uint64_t *state, uint32_t n)
-{
-    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
-    return (uint32_t)(*state >> 33) % n;
-}
-
-/* The number that the writer's k-th block (of its own) has when it has written up to `number`:
- * numbers count from 1, and block k gets k + 1, k + 1 + PER_WRITER, … */
-static uint32_t number_of(uint32_t k, uint32_t number)
-{
-    return number <= k ? 0 : number - (number - (k + 1)) % PER_WRITER;
-}
-
-/* --- a state ---------------------------------------------------------------------------------- */
-
-struct bounds {
-    uint32_t at_least[WRITERS], at_most[WRITERS];
-};
-
-static void note_least(struct bounds *bounds)
-{
-    for (uint32_t w = 0; w < WRITERS; w++)
-        bounds->at_least[w] = atomic_load(&acknowledged[w]);
-}
-
-static void note_most(struct bounds *bounds)
-{
-    for (uint32_t w = 0; w < WRITERS; w++)
-        bounds->at_most[w] = atomic_load(&begun[w]);
-}
-
-static void explain(const char *what, uint32_t block, uint32_t found, uint32_t number,
-                    const struct bounds *bounds)
-{
-    uint32_t w = owner(block);
-    snprintf(
-        world.context, sizeof world.context,
-        "REPLICANT_TEST_SEED=%llu: %s: block %u has %u, its writer is at %u; between %u and %u",
-        (unsigned long long)seed, what, block, found, number, bounds->at_least[w],
-        bounds->at_most[w]);
-}
-
-static void check_state(const unsigned char *bytes, const char *what, const struct bounds *bounds)
-{
-    unsigned char expected[BLOCK];
-    for (uint32_t w = 0; w < WRITERS; w++) {
-        uint32_t number = 0, found;
-        for (uint32_t k = 0; k < PER_WRITER; k++) {
-            memcpy(&found, bytes + place(k * WRITERS + w), 4);
-            number = found > number ? found : number;
-        }
-        for (uint32_t k = 0; k < PER_WRITER; k++) {
-            uint32_t block = k * WRITERS + w;
-            memcpy(&found, bytes + place(block), 4);
-            fill(expected, block, number_of(k, number));
-            explain(what, block, found, number, bounds);
-            MUST(memcmp(bytes + place(block), expected, BLOCK) == 0);
-        }
-        MUST(number >= bounds->at_least[w]);
-        MUST(number <= bounds->at_most[w]);
-    }
-    for (uint32_t i = 0; i < SHARED; i++)
-        MUST(bytes[SHARED_AT + i] <= WRITERS);
-    world.context[0] = '\0';
-}
-
-static pthread_mutex_t checking = PTHREAD_MUTEX_INITIALIZER; /* of world.context */
 
 static void check_volume(lsm_volume *volume, const char *what, const struct bounds *bounds)
 {
     lsm_volume_io *clone = NULL;
-    unsigned char *bytes = malloc(SIZE);
+    unsigned char *bytes = malloc(STAMPS_SIZE);
     MUST(lsm_volume_io_open(world.conn, volume, &clone, 0) == OK);
-    MUST(lsm_volume_io_pread(clone, bytes, SIZE, 0, 0) == OK);
-    pthread_mutex_lock(&checking);
-    check_state(bytes, what, bounds);
-    pthread_mutex_unlock(&checking);
+    MUST(lsm_volume_io_pread(clone, bytes, STAMPS_SIZE, 0, 0) == OK);
+    stamps_check(bytes, what, bounds);
     /* It is a volume of its own: what is written to it is not seen by the source. */
     memset(bytes, 0xff, 5000);
-    MUST(lsm_volume_io_pwrite(clone, bytes, 5000, place(3) - 700, 0) == OK);
+    MUST(lsm_volume_io_pwrite(clone, bytes, 5000, stamp_place(3) - 700, 0) == OK);
     MUST(lsm_volume_io_close(clone, 0) == OK);
     free(bytes);
 }
 
 /* --- threads ---------------------------------------------------------------------------------- */
 
-static void write_shared(uint64_t *state, uint32_t w)
-{
-    unsigned char bytes[20000];
-    uint32_t count = 1 + dice(state, sizeof bytes);
-    memset(bytes, (int)w + 1, count);
-    MUST(lsm_volume_io_pwrite(io, bytes, count, SHARED_AT + dice(state, SHARED - count), 0) == OK);
-}
-
-static void read_back(uint32_t w, uint32_t number, uint32_t k)
+static void read_back(uint32_t w, uint32_t k)
 {
     unsigned char bytes[BLOCK], expected[BLOCK];
     uint32_t block = k * WRITERS + w;
-    fill(expected, block, number_of(k, number));
-    MUST(lsm_volume_io_pread(io, bytes, BLOCK, place(block), 0) == OK);
+    stamp_fill(expected, block, stamp_of(k, stamps.acknowledged[w]));
+    MUST(lsm_volume_io_pread(io, bytes, BLOCK, stamp_place(block), 0) == OK);
     MUST(memcmp(bytes, expected, BLOCK) == 0);
 }
 
 static void *write_blocks(void *argument)
 {
-    uint32_t w = (uint32_t)(uintptr_t)argument, number = atomic_load(&acknowledged[w]);
-    uint64_t state = seed + w;
-    unsigned char bytes[BLOCK];
+    uint32_t w = (uint32_t)(uintptr_t)argument;
+    uint64_t dice = stamps.seed + w;
     while (!atomic_load(&stop)) {
-        uint32_t block = number++ % PER_WRITER * WRITERS + w;
-        fill(bytes, block, number);
-        atomic_store(&begun[w], number);
-        MUST(lsm_volume_io_pwrite(io, bytes, BLOCK, place(block), 0) == OK);
-        atomic_store(&acknowledged[w], number);
+        stamp_write(&stamps, io, w, &dice);
         atomic_fetch_add(&writes, 1);
-        if (dice(&state, 4) == 0)
-            read_back(w, number, dice(&state, PER_WRITER));
-        if (dice(&state, 16) == 0)
-            write_shared(&state, w);
-        if (dice(&state, 64) == 0) {
-            MUST(lsm_volume_io_flush(io, 0) == OK);
+        if (stamp_dice(&dice, 4) == 0)
+            read_back(w, stamp_dice(&dice, PER_WRITER));
+        if (stamp_dice(&dice, 64) == 0) {
+            stamp_flush(&stamps, io, w);
             atomic_fetch_add(&flushes, 1);
         }
     }
@@ -212,10 +91,10 @@ static void *clone_often(void *argument)
         struct bounds bounds;
         lsm_volume *clone = NULL;
         snprintf(name, sizeof name, "clone%u", number++);
-        note_least(&bounds);
+        bounds_least(&bounds, &stamps);
         MUST(lsm_volume_replicate(world.conn, NULL, LSM_VOLUME_REPLICATE_CLONE, source, name,
                                   &clone, &job, 0) == OK);
-        note_most(&bounds);
+        bounds_most(&bounds, &stamps);
         check_volume(clone, name, &bounds);
         atomic_fetch_add(&clones, 1);
         if (kept)
@@ -244,10 +123,10 @@ static void *copy_often(void *argument)
         lsm_job *job = NULL;
         uint32_t count = 0;
         snprintf(name, sizeof name, "copy%u", number++);
-        note_least(&bounds);
+        bounds_least(&bounds, &stamps);
         MUST(lsm_volume_replicate(world.conn, NULL, LSM_VOLUME_REPLICATE_COPY, source, name, &none,
                                   &id, 0) == LSM_ERR_JOB_STARTED);
-        note_most(&bounds);
+        bounds_most(&bounds, &stamps);
         MUST(lsm_job_wait(world.conn, id, 60000, &job, 0) == OK);
         MUST(lsm_job_state_get(job) == LSM_JOB_STATE_DONE);
         lsm_job_record_free(job);
@@ -321,11 +200,11 @@ static void close_source(void)
 static void check_source(const char *when)
 {
     struct bounds bounds;
-    unsigned char *bytes = malloc(SIZE);
-    note_least(&bounds);
-    note_most(&bounds);
-    MUST(lsm_volume_io_pread(io, bytes, SIZE, 0, 0) == OK);
-    check_state(bytes, when, &bounds);
+    unsigned char *bytes = malloc(STAMPS_SIZE);
+    bounds_least(&bounds, &stamps);
+    bounds_most(&bounds, &stamps);
+    MUST(lsm_volume_io_pread(io, bytes, STAMPS_SIZE, 0, 0) == OK);
+    stamps_check(bytes, when, &bounds);
     free(bytes);
 }
 
@@ -340,15 +219,15 @@ START_TEST(test_concurrency)
     lsm_volume *made = NULL;
     char *job = NULL;
     unsigned seconds = seconds_to_run();
-    seed = kill_seed();
-    printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
+    stamps.seed = kill_seed();
+    printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)stamps.seed);
     fflush(stdout);
     world_begin();
     world_make_directory();
     world_open();
     lsm_pool *pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "volume", SIZE, LSM_VOLUME_PROVISION_THIN, &made, &job,
-                           0) == OK);
+    MUST(lsm_volume_create(world.conn, pool, "volume", STAMPS_SIZE, LSM_VOLUME_PROVISION_THIN,
+                           &made, &job, 0) == OK);
     lsm_volume_record_free(made);
     lsm_pool_record_free(pool);
     world_close();
