@@ -17,6 +17,7 @@
 #include "../util/clock.h"
 #include "../util/error.h"
 
+#define RETRY_S 1
 #define KEPT_JOBS 1000u
 #define KEPT_MS (7ull * 24 * 3600 * 1000)
 
@@ -136,13 +137,30 @@ struct job *job_find(struct job_runner *runner, const char *id)
 
 /* --- ends and stops -------------------------------------------------------------------------- */
 
-/* A pause or a cancel that could not be made durable did not take place: the job is what it was,
- * and one that ran goes on. */
+static void clear_message(struct job *job)
+{
+    free(job->row.message);
+    job->row.message = NULL;
+}
+
+/* The disk that took neither the job's data nor its row may answer again. With the lock. */
+static void rest(struct job *job)
+{
+    struct timespec deadline;
+    int late = 0;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += RETRY_S;
+    while (!late && !job->runner->stopping && job_stop_asked(job) == JOB_GO)
+        late = pthread_cond_timedwait(&job->runner->changed, &job->runner->lock, &deadline);
+}
+
+/* What could not be made durable did not take place: the job is what its row says, and one that
+ * ran goes on. One that was to be FAILED says meanwhile what is wrong. */
 static void job_unsettle(struct job *job, lsm_job_state state)
 {
-    if (state == LSM_JOB_STATE_CANCELLED) {
-        free(job->row.message);
-        job->row.message = NULL;
+    if (job_state_ended(state)) {
+        if (state == LSM_JOB_STATE_CANCELLED)
+            clear_message(job);
         job->row.error = LSM_ERR_OK;
         job->row.finished_ms = 0;
     }
@@ -158,7 +176,7 @@ int job_settle(struct job *job, lsm_job_state state)
     pthread_mutex_lock(&job->runner->lock);
     job->settled[state].times++;
     job->settled[state].code = code;
-    if (code != LSM_ERR_OK && state != LSM_JOB_STATE_FAILED && state != LSM_JOB_STATE_QUEUED) {
+    if (code != LSM_ERR_OK && state != LSM_JOB_STATE_QUEUED) {
         job_unsettle(job, state);
         return code;
     }
@@ -194,6 +212,12 @@ static void finish_run(struct job *job, int code)
     } else {
         job_keep_error(job, code);
         code = job_settle(job, LSM_JOB_STATE_FAILED);
+        if (code != LSM_ERR_OK && stop == JOB_STOP_PAUSE) { /* who asked for that is told */
+            job->settled[LSM_JOB_STATE_PAUSED].times++;
+            job->settled[LSM_JOB_STATE_PAUSED].code = code;
+        } else if (code != LSM_ERR_OK) {
+            rest(job);
+        }
     }
     error_destroy(job->settle_error);
     job->settle_error = code == LSM_ERR_OK ? NULL : error_take();
@@ -237,6 +261,7 @@ static void run(struct job *job)
         job->row.started_ms = clock_ms();
     job->run_ns = job->checkpoint_ns = clock_monotonic_ns();
     job->run_done = job->row.copied + job->row.skipped;
+    clear_message(job);
     set_state(job, LSM_JOB_STATE_RUNNING);
     pthread_mutex_unlock(&runner->lock);
     finish_run(job, job->body->run(job)); /* comes back with the lock */
@@ -315,6 +340,7 @@ void job_runner_stop(struct job_runner *runner)
             atomic_compare_exchange_strong(&job->stop, &go, JOB_STOP_QUIT);
     }
     pthread_cond_broadcast(&runner->work);
+    pthread_cond_broadcast(&runner->changed);
     unsigned threads = runner->threads;
     pthread_mutex_unlock(&runner->lock);
     for (unsigned i = 0; i < threads; i++)
