@@ -392,9 +392,7 @@ def test_clones_and_handles_leak_no_descriptors(conn, volume):
 
     round_(-1)
     descriptors = len(os.listdir("/proc/self/fd"))
-    for i in range(20):
+    for i in range(60):
         round_(i)
-    deadline = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > descriptors and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    # The pool keeps some spare layers, made in the background: fewer than one a round.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 20
