@@ -21,6 +21,7 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
+#include "../util/utf8.h"
 #include "../util/guid.h"
 
 static const char *const texts[STATEMENTS] = {
@@ -70,6 +71,7 @@ int catalog_failed(struct catalog *catalog, const char *verb)
         error_set(LSM_ERR_NOT_ENOUGH_SPACE, path, "no space to %s the catalog %s", verb, path);
         error_hint("free some space on the pool's file system");
         break;
+    case SQLITE_ERROR: /* a table or a column that must be there is not */
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         error_set(LSM_ERR_DAMAGED, path, "the catalog %s is damaged: %s", path, why);
@@ -310,7 +312,8 @@ static int read_volume(sqlite3_stmt *row, void *argument)
         .request = text(row, 9),
         .created_ms = (uint64_t)sqlite3_column_int64(row, 10),
     };
-    if (!id_copy(volume.id, text(row, 0)) || !volume.name || volume.size == 0 ||
+    if (!id_copy(volume.id, text(row, 0)) || !volume.name || !volume.name[0] ||
+        utf8_check(volume.name, UTF8_NAME_MAX, NULL) != UTF8_FINE || volume.size == 0 ||
         volume.size > INT64_MAX || volume.size % 4096 ||
         (volume.parent && !guid_is(volume.parent)))
         return bad_row(sink, "volume");

@@ -39,6 +39,7 @@ struct layer {
     bool unfoldable;          /* folding it failed */
     uint32_t uses;            /* layers that stand on it, a volume whose top it is, holds */
     uint32_t users;           /* open stacks that it is in */
+    uint32_t walk;            /* while a pool is loaded: the last walk that came by; 0: none */
     uint64_t frozen_bytes;    /* what it occupies, once frozen; UINT64_MAX: not asked yet */
     char generation[ID_SIZE]; /* of a frozen one: the name of its instant */
 

@@ -103,6 +103,22 @@ static int link_layers(struct pool *pool)
     return LSM_ERR_OK;
 }
 
+/* Each walk ends where one before it came by, so all of them together see each layer once. */
+static int check_no_ring(struct pool *pool)
+{
+    uint32_t walk = 0;
+    for (struct layer_entry *e = pool->layers; e; e = e->hh.next) {
+        struct layer *layer = e->layer;
+        for (walk++; layer && !layer->walk; layer = layer->below)
+            layer->walk = walk;
+        if (layer && layer->walk == walk)
+            return error_set(LSM_ERR_DAMAGED, pool->path,
+                             "the layer %s of the pool %s stands on itself", layer->guid,
+                             pool->path);
+    }
+    return LSM_ERR_OK;
+}
+
 static int enter_hold(void *argument, const struct hold_row *row)
 {
     struct pool *pool = argument;
@@ -154,6 +170,8 @@ static int load(struct pool *pool)
     code = catalog_layers(pool->catalog, enter_layer, pool);
     if (code == LSM_ERR_OK)
         code = link_layers(pool);
+    if (code == LSM_ERR_OK)
+        code = check_no_ring(pool);
     if (code == LSM_ERR_OK)
         code = catalog_holds(pool->catalog, enter_hold, pool);
     return code;

@@ -1,0 +1,1 @@
+UPDATE layer SET guid = 'x' WHERE row = (SELECT max(row) FROM layer);

@@ -1,0 +1,1 @@
+DELETE FROM replication WHERE side = 0;

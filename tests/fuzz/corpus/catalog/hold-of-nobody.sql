@@ -1,0 +1,1 @@
+UPDATE hold SET owner = 'nobody';

@@ -1,0 +1,1 @@
+UPDATE volume SET id = 'x' WHERE name = 'copy';

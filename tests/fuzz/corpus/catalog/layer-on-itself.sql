@@ -1,0 +1,1 @@
+UPDATE layer SET below = row;

@@ -1,0 +1,1 @@
+UPDATE layer SET below_limit = -1;

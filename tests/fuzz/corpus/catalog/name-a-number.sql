@@ -1,0 +1,1 @@
+UPDATE volume SET name = 5 WHERE name = 'copy';

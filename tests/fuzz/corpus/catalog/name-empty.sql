@@ -1,0 +1,1 @@
+UPDATE volume SET name = '' WHERE name = 'copy';

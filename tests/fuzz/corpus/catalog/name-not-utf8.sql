@@ -1,0 +1,1 @@
+UPDATE volume SET name = CAST(x'c328' AS TEXT) WHERE name = 'copy';

@@ -1,0 +1,1 @@
+UPDATE volume SET top = (SELECT min(top) FROM volume);

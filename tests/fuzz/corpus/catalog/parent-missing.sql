@@ -1,0 +1,1 @@
+UPDATE volume SET parent = 'nobody';

@@ -1,0 +1,1 @@
+UPDATE replication SET epoch = 9223372036854775807;

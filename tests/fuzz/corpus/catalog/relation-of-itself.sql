@@ -1,0 +1,2 @@
+--both
+UPDATE replication SET target = source;

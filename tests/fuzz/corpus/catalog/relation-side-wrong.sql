@@ -1,0 +1,1 @@
+UPDATE OR IGNORE replication SET side = 7;

@@ -1,0 +1,1 @@
+PRAGMA foreign_keys = OFF; INSERT INTO tag VALUES ('nobody', 'a', 'b');

@@ -1,0 +1,1 @@
+UPDATE volume SET top = 9999;
