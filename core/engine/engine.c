@@ -25,11 +25,31 @@
 
 /* --- connections ----------------------------------------------------------------------------- */
 
+/* «Ready» and «done» are one transaction, so a row that wants to fill a volume that is ready is
+ * damage, and is not believed: the volume stays as it is. */
+static int check_newborn(const struct pool *pool, struct job_row *row)
+{
+    const struct volume *target = volume_find(pool->root, row->target);
+    if (row->state >= LSM_JOB_STATE_DONE || !target || !target->ready ||
+        (row->kind != LSM_JOB_KIND_COPY && row->kind != LSM_JOB_KIND_MIRROR_INITIAL))
+        return LSM_ERR_OK;
+    row->state = LSM_JOB_STATE_FAILED;
+    row->error = LSM_ERR_DAMAGED;
+    free(row->message);
+    if (asprintf(&row->message, "the volume «%s» that it says it fills is ready", target->name) >= 0)
+        return LSM_ERR_OK;
+    row->message = NULL;
+    return error_no_memory();
+}
+
 /* Jobs begin to run at once; the root's lock keeps them waiting until the picture is whole. */
 static int load_job(void *pool, struct job_row *row)
 {
     if (row->state == LSM_JOB_STATE_RUNNING) /* of an owner that died */
         row->state = LSM_JOB_STATE_QUEUED;
+    int code = check_newborn(pool, row);
+    if (code != LSM_ERR_OK)
+        return code;
     switch (row->kind) {
     case LSM_JOB_KIND_FLATTEN: return flatten_load(pool, row);
     case LSM_JOB_KIND_MIRROR_INITIAL:

@@ -1,0 +1,2 @@
+--both
+UPDATE job SET state = 1;
