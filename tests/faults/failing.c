@@ -18,7 +18,8 @@
 #define SHOWN 5     /* calls of one kind on one file that are counted, */
 #define SHOWN_OF 50 /* and then one of so many */
 
-const char *const fault_names[FAULTS] = {"EIO", "ENOSPC", "short count", "torn write", "death"};
+const char *const fault_names[FAULTS] = {"EIO", "ENOSPC", "short count", "torn write", "death",
+                                         "memory"};
 
 static struct {
     pthread_mutex_t lock;
@@ -34,9 +35,9 @@ static struct {
     } seen[40];
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static _Thread_local bool exempted;
+static _Thread_local int exempted;
 
-enum needs { NEEDS_NOTHING, NEEDS_BLOCKS };
+enum needs { NEEDS_NOTHING, NEEDS_BLOCKS, NEEDS_MEMORY };
 
 static bool can_happen(const char *member, enum needs needs)
 {
@@ -45,7 +46,8 @@ static bool can_happen(const char *member, enum needs needs)
     case FAULT_ENOSPC: return needs == NEEDS_BLOCKS;
     case FAULT_SHORT: return reads || writes;
     case FAULT_TORN: return writes;
-    default: return true;
+    case FAULT_MEMORY: return needs == NEEDS_MEMORY;
+    default: return needs != NEEDS_MEMORY;
     }
 }
 
@@ -111,6 +113,17 @@ static bool fails_fd(const char *member, int fd, enum needs needs)
     ssize_t n = readlink(link, path, sizeof path - 1);
     path[n < 0 ? 0 : n] = '\0';
     return fails(member, path, needs);
+}
+
+bool failing_memory(const char *function, const void *from)
+{
+    char place[32];
+    if (!state.armed || state.fault != FAULT_MEMORY)
+        return false;
+    snprintf(place, sizeof place, "%p", from);
+    bool now = fails(function, place, NEEDS_MEMORY);
+    errno = now ? ENOMEM : errno;
+    return now;
 }
 
 /* --- the members ----------------------------------------------------------------------------- */
@@ -292,7 +305,7 @@ void failing_disarm(void)
 
 void failing_exempt(bool exempt)
 {
-    exempted = exempt;
+    exempted += exempt ? 1 : -1;
 }
 
 bool failing_reached(void)

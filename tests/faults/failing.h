@@ -17,6 +17,7 @@ enum fault {
     FAULT_SHORT,  /* reads and writes: half of it is done, and the call says so */
     FAULT_TORN,   /* writes: some sectors are written, and the call says EIO */
     FAULT_DEATH,  /* any call: the process is gone instead, with the exit code FAILING_DEATH */
+    FAULT_MEMORY, /* allocations, in a program that has failing_memory.c */
     FAULTS
 };
 
@@ -35,7 +36,9 @@ void failing_arm_at(enum fault fault, const char *member, const char *suffix, lo
  * it. */
 void failing_within(const char *part);
 void failing_disarm(void);
-void failing_exempt(bool exempt); /* the calls of this thread neither count nor fail */
+void failing_exempt(bool exempt); /* the calls of this thread neither count nor fail; may nest */
+
+bool failing_memory(const char *function, const void *from); /* whether this one does */
 
 bool failing_reached(void);     /* since it was armed */
 const char *failing_what(void); /* "pwrite of …/pool.db-wal" */

@@ -325,23 +325,6 @@ static bool fails_in_sync(enum fault fault, long n, lsm_target_error_policy poli
 
 /* --- making and filling ----------------------------------------------------------------------- */
 
-/* Waits for the end of a job whose failure may be one that cannot be recorded: such a job says what
- * is wrong and tries again, and goes on once the disk answers. */
-static lsm_job *ended_or_answered(const char *job_id)
-{
-    for (;;) {
-        lsm_job *job = NULL;
-        int code = lsm_job_wait(world.conn, job_id, 20, &job, 0);
-        if (code == OK)
-            return job;
-        MUST(code == LSM_ERR_TIMEOUT);
-        MUST(lsm_job_get(world.conn, job_id, &job, 0) == OK);
-        if (lsm_job_error_message_get(job))
-            failing_disarm();
-        lsm_job_record_free(job);
-    }
-}
-
 static bool fails_when_made(enum fault fault, long n)
 {
     char *job = NULL;
@@ -357,7 +340,7 @@ static bool fails_when_made(enum fault fault, long n)
     for (int i = 0; i < STEPS; i++)
         MUST(take(&steps[i], (unsigned)i) == OK);
     if (code == LSM_ERR_JOB_STARTED) {
-        lsm_job *ended = ended_or_answered(job);
+        lsm_job *ended = world_job_end(job);
         const char *message = lsm_job_error_message_get(ended);
         snprintf(outcome.message, sizeof outcome.message, "%s", message ? message : "");
         code = lsm_job_state_get(ended) == LSM_JOB_STATE_DONE

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "failing.h"
 #include "world.h"
 
 struct world world;
@@ -142,15 +143,33 @@ void world_close(void)
 
 int world_outcome(int code, struct outcome *outcome)
 {
+    failing_exempt(true);
     keep(code == LSM_ERR_OK || code == LSM_ERR_JOB_STARTED ? NULL : lsm_error_last_get(world.conn),
          code, outcome);
+    failing_exempt(false);
     return code;
+}
+
+lsm_job *world_job_end(const char *id)
+{
+    lsm_job *job = NULL;
+    int code;
+    for (int i = 0; (code = lsm_job_wait(world.conn, id, 20, &job, 0)) == LSM_ERR_TIMEOUT; i++) {
+        MUST(i < 3000);
+        MUST(lsm_job_get(world.conn, id, &job, 0) == LSM_ERR_OK);
+        if (lsm_job_error_message_get(job))
+            failing_disarm();
+        lsm_job_record_free(job);
+        job = NULL;
+    }
+    MUST(code == LSM_ERR_OK);
+    return job;
 }
 
 int world_outcome_of_job(const char *id, struct outcome *outcome)
 {
-    lsm_job *job = NULL;
-    MUST(lsm_job_wait(world.conn, id, 60000, &job, 0) == LSM_ERR_OK);
+    failing_exempt(true);
+    lsm_job *job = world_job_end(id);
     lsm_job_state state = lsm_job_state_get(job);
     *outcome = (struct outcome){.code = (int)lsm_job_error_number_get(job), .of_job = true};
     const char *message = lsm_job_error_message_get(job);
@@ -159,6 +178,7 @@ int world_outcome_of_job(const char *id, struct outcome *outcome)
     MUST(state == LSM_JOB_STATE_DONE || state == LSM_JOB_STATE_FAILED);
     MUST(lsm_job_bytes_done_get(job) <= lsm_job_bytes_total_get(job));
     lsm_job_record_free(job);
+    failing_exempt(false);
     return outcome->code;
 }
 
@@ -171,12 +191,14 @@ lsm_pool *world_pool(const char *name)
 {
     lsm_pool **pools = NULL, *found = NULL;
     uint32_t count = 0;
+    failing_exempt(true);
     MUST(lsm_pool_list(world.conn, NULL, NULL, &pools, &count, 0) == LSM_ERR_OK);
     for (uint32_t i = 0; i < count; i++)
         if (is_pool(pools[i], name))
             found = lsm_pool_record_copy(pools[i]);
     if (count)
         lsm_pool_record_array_free(pools, count);
+    failing_exempt(false);
     return found;
 }
 
@@ -184,6 +206,7 @@ lsm_volume *world_volume(const char *name, const char *pool_name)
 {
     lsm_volume **volumes = NULL, *found = NULL;
     uint32_t count = 0;
+    failing_exempt(true);
     lsm_pool *pool = world_pool(pool_name);
     MUST(pool != NULL);
     MUST(lsm_volume_list(world.conn, "name", name, &volumes, &count, 0) == LSM_ERR_OK);
@@ -195,6 +218,7 @@ lsm_volume *world_volume(const char *name, const char *pool_name)
     if (count)
         lsm_volume_record_array_free(volumes, count);
     lsm_pool_record_free(pool);
+    failing_exempt(false);
     return found;
 }
 
@@ -352,12 +376,11 @@ void world_end_jobs(void)
     MUST(lsm_job_list(world.conn, NULL, NULL, &jobs, &count, 0) == LSM_ERR_OK);
     for (uint32_t i = 0; i < count; i++) {
         const char *id = lsm_job_id_get(jobs[i]);
-        lsm_job *ended = NULL;
         if (lsm_job_state_get(jobs[i]) >= LSM_JOB_STATE_DONE)
             continue;
         lsm_job_rate_limit_set(world.conn, id, 0, 0);
         lsm_job_resume(world.conn, id, 0);
-        MUST(lsm_job_wait(world.conn, id, 60000, &ended, 0) == LSM_ERR_OK);
+        lsm_job *ended = world_job_end(id);
         MUST(lsm_job_state_get(ended) == LSM_JOB_STATE_DONE);
         lsm_job_record_free(ended);
     }

@@ -68,6 +68,8 @@ int world_connect(struct outcome *outcome); /* sets world.conn */
 void world_open(void);                      /* the same, and it succeeds */
 void world_close(void);
 int world_outcome(int code, struct outcome *outcome); /* with the connection's last error */
+/* One whose failure cannot be recorded says what is wrong and tries again: then the disk answers. */
+lsm_job *world_job_end(const char *job);
 int world_outcome_of_job(const char *job, struct outcome *outcome); /* waits; forgets nothing */
 
 lsm_pool *world_pool(const char *name);                       /* the caller's */
