@@ -174,6 +174,14 @@ int record_text(char **member, const char *text)
     return LSM_ERR_OK;
 }
 
+int record_unsaid(const char *object)
+{
+    error_set(LSM_ERR_OUTCOME_UNKNOWN, object,
+              "what was asked for «%s» is done, but there is no memory for the answer", object);
+    error_hint("look for it, or ask again with the same key");
+    return LSM_ERR_OUTCOME_UNKNOWN;
+}
+
 int record_list_append(struct record_list *list, const struct record_type *type, void *record)
 {
     if (!record)

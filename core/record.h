@@ -108,6 +108,9 @@ bool record_is(const struct record_type *type, const void *record);
 /* Sets a text member to a copy; LSM_ERR_NO_MEMORY when that fails. NULL sets NULL. */
 int record_text(char **member, const char *text);
 
+/* What was asked for is done, but there is no memory to say so: LSM_ERR_OUTCOME_UNKNOWN. */
+int record_unsaid(const char *object);
+
 /* A growing list of records of one type, for what a backend answers. Starts as {0}. */
 struct record_list {
     void **items;

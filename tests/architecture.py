@@ -32,6 +32,7 @@ ROOMS = {
     'tests/bench/': [],
     'tests/engine/': ['core/'],
     'tests/faults/': ['core/', 'tests/engine/'],
+    'tests/fuzz/': ['core/'],
     'examples/': [],
     'bindings/': [],
     'go/': [],
@@ -67,7 +68,7 @@ ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in na
 # Libraries that only some files may know.
 RESERVED = {
     'sqlite3.h': ['core/util/', 'core/job/', 'core/engine/vfs', 'core/engine/catalog',
-                  'tests/engine/', 'tests/faults/'],
+                  'tests/engine/', 'tests/faults/', 'tests/fuzz/'],
 }
 
 # Made by the build.

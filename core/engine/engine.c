@@ -200,7 +200,7 @@ static int pool_create(void *b, const char *name, const char *directory, uint64_
     if (code != LSM_ERR_OK)
         return code;
     *pool = pool_record(made);
-    return *pool ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
+    return *pool ? LSM_ERR_OK : record_unsaid(made->name);
 }
 
 static int pool_delete(void *b, const lsm_pool *record)
@@ -263,7 +263,7 @@ static int volume_list(void *b, const char *key, const char *value, struct recor
 static int give_record(struct volume *volume, lsm_volume **record)
 {
     *record = volume_record(volume);
-    return *record ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
+    return *record ? LSM_ERR_OK : record_unsaid(volume->name);
 }
 
 static int create(void *b, const lsm_pool *record, const char *name, uint64_t size_bytes,

@@ -14,13 +14,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "catalog.h"
 #include "gate.h"
 #include "layer.h"
 #include "stack.h"
 #include "../job/job.h"
+#include "../util/table.h"
 
 #define BLOCK_SIZE 512u
 

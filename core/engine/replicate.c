@@ -74,7 +74,8 @@ static int check(struct root *root, const lsm_pool *pool, const lsm_volume *sour
 static int append_record(struct volume *volume, struct record_list *made)
 {
     lsm_volume *record = volume_record(volume);
-    return record ? record_list_append(made, &volume_type, record) : LSM_ERR_NO_MEMORY;
+    int code = record ? record_list_append(made, &volume_type, record) : LSM_ERR_NO_MEMORY;
+    return code == LSM_ERR_OK ? code : record_unsaid(volume->name);
 }
 
 static int make_clones(const struct plan *plans, uint32_t count, struct record_list *made)

@@ -35,8 +35,10 @@ static char **pair_alloc(const struct volume *volume, const char *key, const cha
     if (tags && pair[0] && pair[1])
         return tags;
     free(tags);
-    free(pair[0]);
-    free(pair[1]);
+    for (int i = 0; i < 2; i++) {
+        free(pair[i]);
+        pair[i] = NULL;
+    }
     error_no_memory();
     return NULL;
 }

@@ -14,10 +14,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "../record.h"
 #include "event.h"
+#include "../util/table.h"
 
 struct job;
 struct job_runner;

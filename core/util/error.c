@@ -11,6 +11,7 @@
  */
 #include "error.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -209,6 +210,8 @@ int error_set_errno(lsm_error_number code, int sys_errno, const char *object, co
                     ...)
 {
     va_list args;
+    if (sys_errno == ENOMEM)
+        code = LSM_ERR_NO_MEMORY;
     va_start(args, format);
     report(code, sys_errno, object, format, args);
     va_end(args);

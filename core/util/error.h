@@ -37,7 +37,8 @@ struct _lsm_error {
 int error_set(lsm_error_number code, const char *object, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with an errno, whose text is added to the message. Returns `code`. */
+/* The same with an errno, whose text is added to the message. Returns the code: ENOMEM's is
+ * LSM_ERR_NO_MEMORY, whatever was asked for. */
 int error_set_errno(lsm_error_number code, int sys_errno, const char *object, const char *format,
                     ...) __attribute__((format(printf, 4, 5)));
 

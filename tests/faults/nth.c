@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every failure once: for each operation the n-th system call fails, n = 1, 2, 3 … until the
- * operation comes to its end without reaching it. In three ways: *stays*, where the same process
+ * Every failure once: for each operation the n-th system call fails, or the n-th allocation, n = 1,
+ * 2, 3 … until the operation comes to its end without reaching it. In three ways: *stays*, where the same process
  * looks around, tries again, closes and opens; *dies*, where the owner dies right after the
  * failure, having first written and flushed to every volume there is, and the next one looks; and
  * *killed*, where there is no failure: the owner is gone at that call.
@@ -31,8 +31,12 @@ static void check_outcome(enum fault fault, const struct outcome *outcome)
     MUST(failing_reached()); /* nothing fails by itself */
     MUST(outcome->message[0] && !strstr(outcome->message, "(null)"));
     MUST(fault != FAULT_SHORT); /* those are finished by whoever called */
-    MUST(outcome->code == (fault == FAULT_ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO));
-    if (fault != FAULT_ENOSPC && !outcome->of_job)
+    if (fault == FAULT_MEMORY && outcome->code == LSM_ERR_OUTCOME_UNKNOWN)
+        return; /* it is done, and there was no memory to say so */
+    MUST(outcome->code == (fault == FAULT_ENOSPC   ? LSM_ERR_NOT_ENOUGH_SPACE
+                           : fault == FAULT_MEMORY ? LSM_ERR_NO_MEMORY
+                                                   : LSM_ERR_IO));
+    if (fault != FAULT_ENOSPC && fault != FAULT_MEMORY && !outcome->of_job)
         MUST(outcome->sys_errno == EIO);
 }
 
@@ -150,7 +154,8 @@ static void stays(const struct scenario *s, enum fault fault, long n)
 {
     start(s);
     act_under_fault(s, fault, n);
-    if (world.shared->outcome.code != OK) {
+    if (world.shared->outcome.code != OK &&
+        world.shared->outcome.code != LSM_ERR_OUTCOME_UNKNOWN) {
         if (world.conn) {
             world_check(false);
             mark_all();
@@ -352,14 +357,15 @@ static void try_scenario(const struct scenario *s)
 {
     long tried[2][FAULT_DEATH], deaths = try_all(s, FAULT_DEATH, KILLED);
     long outs = s->stays_half ? 0 : try_all(s, FAULT_EIO, OUT) + try_all(s, FAULT_ENOSPC, OUT);
-    long logs = try_all(s, FAULT_EIO, LOG), sum = deaths + outs + logs;
+    long logs = try_all(s, FAULT_EIO, LOG), memory = try_all(s, FAULT_MEMORY, STAYS);
+    long sum = deaths + outs + logs + memory;
     for (int fault = 0; fault < FAULT_DEATH; fault++)
         for (int way = STAYS; way <= DIES; way++)
             sum += tried[way][fault] = try_all(s, (enum fault)fault, way);
     printf("%-15s %4ld faults:", s->name, sum);
     for (int fault = 0; fault < FAULT_DEATH; fault++)
         printf(" %s %ld+%ld", fault_names[fault], tried[STAYS][fault], tried[DIES][fault]);
-    printf(", death %ld, disk out %ld, log lost %ld\n", deaths, outs, logs);
+    printf(", death %ld, disk out %ld, log lost %ld, memory %ld\n", deaths, outs, logs, memory);
 }
 
 static const struct scenario_list *const lists[] = {
