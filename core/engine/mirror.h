@@ -125,7 +125,8 @@ int sync_load(struct mirror *m);
 int sync_rejoin(struct mirror *m);        /* nothing was written since: writes go to both again */
 int sync_freeze_target(struct mirror *m); /* the target's instant gets the common one's name */
 int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
-int sync_log_rewrite(struct mirror *m);   /* what is in `intent`, in the source's pool */
+int sync_log_hand_over(struct mirror *m); /* to the pool of the target, which becomes the source */
+void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */
 int sync_grow(struct mirror *m, uint64_t size); /* before both volumes do */
 void sync_sweep(struct mirror *m);
 
@@ -134,6 +135,7 @@ int split_force(struct mirror *m);    /* FORCE: the target becomes writable */
 int split_exchange(struct mirror *m); /* planned, when all is shipped */
 int split_rewind(struct mirror *m, enum replication_side side, bool keep);
 int split_swap_roles(struct mirror *m);
+void split_settle_target(struct mirror *m); /* its half, and what an exchange left there */
 void split_point_release(const struct mirror *m); /* the hold on it, if there is one */
 void split_turn(struct mirror *m);                /* the picture alone */
 

@@ -207,7 +207,7 @@ int mirrors_reconcile(struct root *root)
             mirror_state_show(m,
                               sync ? LSM_REPLICATION_STATE_DEGRADED : LSM_REPLICATION_STATE_PAUSED);
         }
-        mirror_half_save(m, SIDE_TARGET);
+        split_settle_target(m);
         mirror_half_save(m, SIDE_SOURCE);
         error_clear();
         if (!m->job[0] && mirror_pool(m, SIDE_SOURCE))

@@ -147,22 +147,28 @@ static int record_new_source(struct mirror *next, struct volume *source, struct 
     return code;
 }
 
-static void record_new_target(struct mirror *m)
+/* The half in the target's pool, and nothing of another role there: the exchange may have been cut
+ * short between the two pools. */
+void split_settle_target(struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_TARGET);
-    if (!pool || pool == mirror_pool(m, SIDE_SOURCE) ||
-        catalog_begin(pool->catalog) != LSM_ERR_OK) {
-        error_clear(); /* the other half's higher epoch tells it at the next open */
+    if (!pool || pool->read_only)
+        return;
+    if (pool == mirror_pool(m, SIDE_SOURCE)) {
+        mirror_tell_target(m);
         return;
     }
-    int code = catalog_replication_remove(pool->catalog, m->id, SIDE_SOURCE);
-    if (code == LSM_ERR_OK)
-        code = mirror_put(m, SIDE_TARGET);
-    if (code == LSM_ERR_OK)
-        code = pool_hold_doom(pool, m->id);
-    if (catalog_end(pool->catalog, code) == LSM_ERR_OK)
-        pool_hold_drop(pool, m->id);
-    error_clear();
+    if (catalog_begin(pool->catalog) == LSM_ERR_OK) {
+        int code = catalog_replication_remove(pool->catalog, m->id, SIDE_SOURCE);
+        if (code == LSM_ERR_OK)
+            code = mirror_put(m, SIDE_TARGET);
+        if (code == LSM_ERR_OK)
+            code = pool_hold_doom(pool, m->id);
+        if (catalog_end(pool->catalog, code) == LSM_ERR_OK)
+            pool_hold_drop(pool, m->id);
+    }
+    error_clear(); /* the other half's higher epoch tells it at the next open */
+    sync_log_remove_idle(m);
 }
 
 int split_swap_roles(struct mirror *m)
@@ -177,16 +183,17 @@ int split_swap_roles(struct mirror *m)
         return no_instant(m, source);
     split_turn(&next);
     next.epoch++;
-    int code = record_new_source(&next, source, instant);
+    int code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? sync_log_hand_over(m) : LSM_ERR_OK;
+    if (code == LSM_ERR_OK)
+        code = record_new_source(&next, source, instant);
     if (code != LSM_ERR_OK)
         return code;
-    sync_log_remove(m); /* that of the old source's pool */
     split_turn(m);
     m->epoch = next.epoch;
     m->due_ns = 0;
-    record_new_target(m);
+    split_settle_target(m);
     mirrors_mark(m->root);
-    return m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? sync_log_rewrite(m) : code;
+    return code;
 }
 
 int split_exchange(struct mirror *m)

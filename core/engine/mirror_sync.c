@@ -47,6 +47,20 @@ void sync_log_remove(const struct mirror *m)
     error_clear();
 }
 
+static bool log_moves(const struct mirror *m)
+{
+    return strcmp(m->source_pool, m->target_pool) != 0;
+}
+
+/* That in the target's pool: the old source's after an exchange, the new one's if it failed. */
+void sync_log_remove_idle(const struct mirror *m)
+{
+    struct mirror turned = *m;
+    split_turn(&turned);
+    if (log_moves(m))
+        sync_log_remove(&turned);
+}
+
 bool sync_has_intent(const struct mirror *m)
 {
     return m->intent && map_held(m->intent) > 0;
@@ -403,9 +417,15 @@ int sync_load(struct mirror *m)
 
 /* --- joining and exchanging ------------------------------------------------------------------ */
 
-int sync_log_rewrite(struct mirror *m)
+/* What the new source's pool must know before it is the source: else a crash in between would leave
+ * nobody who knows where the two may differ. In one pool it is the same file. */
+int sync_log_hand_over(struct mirror *m)
 {
-    autofree char *path = log_path(m);
+    struct mirror next = *m;
+    split_turn(&next);
+    if (!log_moves(m))
+        return LSM_ERR_OK;
+    autofree char *path = log_path(&next);
     int code = path ? sync_log_create(path, m->id) : LSM_ERR_NO_MEMORY;
     struct map *intent = code == LSM_ERR_OK && m->intent ? map_copy(m->intent) : NULL;
     if (code != LSM_ERR_OK || !m->intent)

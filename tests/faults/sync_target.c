@@ -497,6 +497,45 @@ static bool fails_in_the_source(enum fault fault, long n)
     return reached;
 }
 
+/* A call fails while the two exchange their roles after a split, and the owner ends then: where they
+ * differed before is still known. */
+static bool fails_turning_round(enum fault fault, long n)
+{
+    char *job = NULL;
+    begin();
+    open_io();
+    failing_within(target_files);
+    failing_arm(FAULT_EIO, 1, true);
+    MUST(take(&steps[0], 1) == OK); /* which the target has not */
+    failing_disarm();
+    MUST(lsm_volume_io_flush(io, 0) == OK);
+    close_io();
+    if (state() == STATE(DEGRADED)) /* else it was resynced by itself: so it may */
+        MUST(lsm_replication_promote(world.conn, id, &job, LSM_REPLICATION_FORCE) == OK);
+    bool split = state() == STATE(SPLIT);
+    failing_within(NULL);
+    failing_arm(fault, n, false);
+    int code = split ? lsm_replication_reverse(world.conn, id, &job, LSM_REPLICATION_DISCARD) : OK;
+    note(-1, code);
+    bool reached = failing_reached();
+    world_close();
+    failing_disarm();
+    free(job);
+    world_open();
+    while (split && state() != STATE(IN_SYNC)) {
+        int now = state();
+        job = NULL;
+        if (now == STATE(SPLIT) || now == STATE(PAUSED))
+            MUST(lsm_replication_resume(world.conn, id, LSM_REPLICATION_DISCARD) == OK);
+        if (now == STATE(DEGRADED))
+            lsm_replication_sync(world.conn, id, &job, 0);
+        free(job);
+        usleep(1000);
+    }
+    end();
+    return reached;
+}
+
 /* Nothing of the source works any more: the target is promoted all the same. */
 static bool fails_over(enum fault fault, long n)
 {
@@ -561,6 +600,7 @@ static const struct way {
     {"resync", fails_in_a_resync, LSM_TARGET_ERROR_DEGRADE, true, 15},
     {"log", fails_in_the_log, LSM_TARGET_ERROR_DEGRADE, true, 2},
     {"source", fails_in_the_source, LSM_TARGET_ERROR_DEGRADE, true, 9},
+    {"turn-round", fails_turning_round, LSM_TARGET_ERROR_DEGRADE, true, 3},
     {"failover", fails_over, LSM_TARGET_ERROR_DEGRADE, true, 5},
 };
 #define WAYS ((int)(sizeof ways / sizeof *ways))
