@@ -124,6 +124,7 @@ int mirror_target_failed(struct root *root, struct volume *source);
 int sync_load(struct mirror *m);
 int sync_rejoin(struct mirror *m);        /* nothing was written since: writes go to both again */
 int sync_freeze_target(struct mirror *m); /* the target's instant gets the common one's name */
+int sync_name_instant(struct mirror *m);  /* and so does that of a source that was away */
 int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
 int sync_log_hand_over(struct mirror *m); /* to the pool of the target, which becomes the source */
 void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */

@@ -149,20 +149,24 @@ static bool has_common_instant(const struct mirror *m)
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
     bool alike =
         m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && m->state == LSM_REPLICATION_STATE_IN_SYNC;
-    return !pool || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
+    return !pool || pool->read_only || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
            pool_hold(pool, m->id, true) != NULL;
 }
 
-/* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. */
+/* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. One that was
+ * split while the source was away finds it without any. */
 static int reconcile_sync(struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    if (m->state == LSM_REPLICATION_STATE_IN_SYNC && pool && !pool->read_only) {
-        int code = pool_hold_release(pool, m->id);
-        if (code != LSM_ERR_OK)
-            return code;
-    }
-    return sync_load(m);
+    int code = LSM_ERR_OK;
+    if (m->state == LSM_REPLICATION_STATE_IN_SYNC && pool && !pool->read_only)
+        code = pool_hold_release(pool, m->id);
+    if (code == LSM_ERR_OK)
+        code = sync_load(m);
+    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT && pool && !pool->read_only &&
+        !pool_hold(pool, m->id, true))
+        code = sync_name_instant(m);
+    return code;
 }
 
 /* Whether a top of the last owner holds anything is in its map alone. */

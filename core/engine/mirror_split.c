@@ -51,7 +51,7 @@ int split_force(struct mirror *m)
     if (code != LSM_ERR_OK && sync && m->sync) { /* a failover is for a source that fails */
         error_clear();
         sync_detach_gated(m);
-        code = LSM_ERR_OK;
+        code = guid_make(m->generation); /* and goes on alone, unrecorded: nothing is common */
     }
     if (code == LSM_ERR_OK && (m->sync || m->state == LSM_REPLICATION_STATE_SPLIT)) {
         error_set(LSM_ERR_BUSY, m->id, "the replication %s has just changed its state", m->id);

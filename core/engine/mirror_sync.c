@@ -494,6 +494,53 @@ int sync_freeze_target(struct mirror *m)
     return code;
 }
 
+struct own_half {
+    const struct mirror *m;
+    bool in_sync;
+};
+
+static int look_at_own_half(void *argument, const struct replication_row *row)
+{
+    struct own_half *own = argument;
+    if (row->side == SIDE_SOURCE && strcmp(row->id, own->m->id) == 0)
+        own->in_sync = row->state == LSM_REPLICATION_STATE_IN_SYNC &&
+                       strcmp(row->generation, own->m->generation) == 0;
+    return LSM_ERR_OK;
+}
+
+/* The target was promoted by force while the source's pool was away. Where the source's half still
+ * says IN_SYNC, nobody has written there since, or the two would have parted first: what it has is
+ * what the target was split from, but for what the intent log says, and gets that instant's name.
+ * One that was here, and failed, has another generation: what it took from then on is unknown. */
+int sync_name_instant(struct mirror *m)
+{
+    struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    struct own_half own = {.m = m};
+    struct freeze freeze;
+    struct hold *hold = NULL;
+    int code = catalog_replications(source->pool->catalog, look_at_own_half, &own);
+    if (code != LSM_ERR_OK || !own.in_sync)
+        return code;
+    atomic_store(&source->top->touched, true); /* the layer below may be another's instant */
+    code = pool_hold_alloc(m->id, source->pool, &hold);
+    if (code == LSM_ERR_OK)
+        code = freeze_prepare_still(&freeze, source);
+    if (code != LSM_ERR_OK) {
+        free(hold);
+        return code;
+    }
+    memcpy(freeze.generation, m->generation, ID_SIZE);
+    code = record_parting(m, &freeze);
+    if (code != LSM_ERR_OK) {
+        freeze_undo(&freeze);
+        free(hold);
+        return code;
+    }
+    freeze_done(&freeze);
+    pool_hold_enter(source->pool, hold, freeze.instant);
+    return code;
+}
+
 static int record_exchange(struct mirror *next)
 {
     struct pool *source = mirror_pool(next, SIDE_SOURCE), *target = mirror_pool(next, SIDE_TARGET);

@@ -201,6 +201,8 @@ START_TEST(sync_source_pool_lost_and_found)
     SAME(of_target, twin.target);
     SAME(twin.image, twin.source);
     int rc = lsm_replication_resume(world.conn, twin.id, 0);
+    if (_i / 2 == 0)
+        ck_assert_int_eq(rc, OK);
     if (rc == OK) {
         twin_in_sync();
         twin_equal();
@@ -218,6 +220,49 @@ START_TEST(sync_source_pool_lost_and_found)
         SAME(of_target, twin.target);
         SAME(twin.image, twin.source);
     }
+}
+END_TEST
+
+/* Nobody wrote to it meanwhile, so that it comes back needs the delta alone, either way. */
+START_TEST(sync_source_pool_comes_back_by_delta)
+{
+    bool back_to_the_target = _i % 2, write = _i / 2 % 2, reopen = _i / 4;
+    if (!between_pools())
+        return;
+    twin_make();
+    autovolume lsm_volume *clone = clone_make(twin.source, "clone"); /* its top is empty now */
+    if (write)
+        twin_write(100, 5000, 4);
+    autoimage struct image *of_source = image_copy(twin.image);
+    world_close();
+    away(world.pool);
+    world_open();
+    FINE(twin_promote(LSM_REPLICATION_FORCE));
+    autoimage struct image *of_target = image_copy(twin.image);
+    if (write)
+        twin_write_to(twin.target, of_target, TWIN_SIZE - 9000, 3000, 8);
+    world_close();
+    back(world.pool);
+    world_open();
+    if (reopen)
+        world_reopen();
+    ck_assert_int_eq(twin_state(), TWIN_STATE(SPLIT));
+    SAME(of_source, twin.source);
+    SAME(of_target, twin.target);
+    if (back_to_the_target)
+        FINE(lsm_replication_resume(world.conn, twin.id, LSM_REPLICATION_DISCARD));
+    else
+        FINE(twin_reverse(0));
+    twin_in_sync();
+    struct image *wanted = back_to_the_target ? of_source : of_target;
+    SAME(wanted, twin.source);
+    SAME(wanted, twin.target);
+    ck_assert_ptr_null(twin_kept()); /* the source had nothing alone */
+    if (write) /* the region that was written when it was lost, and what came later */
+        ck_assert_uint_le(twin_last_sync_bytes(), TWIN_REGION + 16 * KIB);
+    world_reopen();
+    SAME(wanted, twin.source);
+    SAME(wanted, twin.target);
 }
 END_TEST
 
@@ -258,6 +303,7 @@ TCase *sync_away(void)
     tcase_add_loop_test(tests, sync_target_pool_away_in_the_first_copy, 0, 2);
     tcase_add_test(tests, sync_source_pool_lost);
     tcase_add_loop_test(tests, sync_source_pool_lost_and_found, 0, 6);
+    tcase_add_loop_test(tests, sync_source_pool_comes_back_by_delta, 0, 8);
     tcase_add_loop_test(tests, sync_broken_while_the_other_is_away, 0, 2);
     return tests;
 }

@@ -5,7 +5,7 @@
  * moment. The next one looks: what was flushed is there, two sides that are said to be in sync are
  * equal, and whatever was under way can be brought to be in sync. In rounds of nothing but writes
  * the source's pool is lost as well, and the target promoted by force must have all that had been
- * flushed.
+ * flushed; that pool comes back, as the crash left it, and gets what the target has.
  *
  * The model is that of kill_journal.c, for one volume: a stamp for each sector, as it was written
  * last, as it was flushed last, and the writes begun since.
@@ -42,7 +42,7 @@ static struct {
 
 static uint32_t last_stamp;
 static bool steady;
-static unsigned char side[2][SECTORS * SECTOR];
+static unsigned char side[2][SECTORS * SECTOR], promoted[SECTORS * SECTOR];
 static unsigned found_in[8], disasters, flushed;
 
 /* --- the model -------------------------------------------------------------------------------- */
@@ -407,7 +407,7 @@ static void check_truth(void)
     settle();
 }
 
-/* The source's pool is gone, in a copy of the world. */
+/* The source's pool is gone, in a copy of the world, and comes back as the crash left it. */
 static void check_disaster(void)
 {
     char here[sizeof world.directory], away[500];
@@ -429,6 +429,13 @@ static void check_disaster(void)
         recognize(i, side[!model.active] + i * SECTOR);
     world_close();
     MUST(rename(aside, away) == 0);
+    world_open(); /* it was not gone after all, and comes back by delta */
+    MUST(state() == STATE(SPLIT));
+    memcpy(promoted, side[!model.active], sizeof promoted);
+    come_to_in_sync();
+    check_equal();
+    MUST(memcmp(side[0], promoted, sizeof promoted) == 0);
+    world_close();
     world_remove_directory();
     memcpy(world.directory, here, sizeof here);
     disasters++;
