@@ -30,7 +30,7 @@ def run(*command: object, uri: str) -> str:
     return ran.stdout
 
 
-@pytest.mark.parametrize("name", ["story.py", "asyncio_copies.py"])
+@pytest.mark.parametrize("name", ["story.py", "asyncio_copies.py", "failover.py"])
 def test_examples_run_to_their_end(name, uri):
     said = run(ROOT / "examples" / "python" / name, uri=uri)
     assert "DIFFERENT" not in said and "NOT SO" not in said
