@@ -33,6 +33,7 @@ struct backend_ops {
     const char *scheme; /* "dir" */
     const char *description;
     uint32_t replicate_types; /* bit (1 << lsm_replication_type) for each that works */
+    uint32_t range_types;     /* the same for ranges */
 
     int (*open)(const struct uri *uri, const char *password, uint32_t timeout_ms, void **b);
     void (*close)(void *b);

@@ -245,9 +245,7 @@ func TestReplicateRange(t *testing.T) {
 
 	job, err := source.ReplicateRange(ctx, replicant.Copy, target,
 		[]replicant.BlockRange{{SourceStart: 0, TargetStart: 8, Blocks: 8}, {SourceStart: 100, TargetStart: 1000, Blocks: 3}})
-	if replicantCannot(t, err) {
-		return
-	}
+	ok(t, err)
 	_, err = job.Wait(ctx)
 	ok(t, err)
 	copy(q[8*512:], p[:8*512])
@@ -268,6 +266,51 @@ func TestReplicateRange(t *testing.T) {
 	}
 	_, err = source.ReplicateRange(ctx, replicant.Copy, nil, []replicant.BlockRange{{Blocks: 1}})
 	refused(t, err, replicant.CodeInvalidArgument)
+	_, err = source.ReplicateRange(ctx, replicant.Clone, target, []replicant.BlockRange{{Blocks: 1}})
+	refused(t, err, replicant.CodeNoSupport)
+	ok(t, target.Disable(ctx))
+	_, err = source.ReplicateRange(ctx, replicant.Copy, target, []replicant.BlockRange{{Blocks: 1}})
+	refused(t, err, replicant.CodeReadOnly)
+}
+
+func TestReplicateRangeWithinOneVolume(t *testing.T) {
+	conn := connect(t)
+	ctx := within(t)
+	v := volume(t, conn, "v", mib)
+	p := noise(1, mib)
+	write(t, v, p, 0)
+	job := must(v.ReplicateRange(ctx, replicant.Copy, v, []replicant.BlockRange{{TargetStart: 100, Blocks: 50}}))(t)
+	_, err := job.Wait(ctx)
+	ok(t, err)
+	copy(p[100*512:], p[:50*512])
+	same(t, "v", content(t, v), p)
+	_, err = v.ReplicateRange(ctx, replicant.Copy, v, []replicant.BlockRange{{TargetStart: 10, Blocks: 11}})
+	refused(t, err, replicant.CodeInvalidArgument)
+	same(t, "v", content(t, v), p)
+}
+
+// Too many ranges to be done within the call: what the source had then, whatever it has later.
+func TestReplicateRangeAsAJob(t *testing.T) {
+	conn := connect(t)
+	ctx := within(t)
+	source, target := volume(t, conn, "source", mib), volume(t, conn, "target", mib)
+	p, q := noise(1, mib), make([]byte, mib)
+	write(t, source, p, 0)
+	var ranges []replicant.BlockRange
+	for i := int64(0); i < 400; i++ {
+		r := replicant.BlockRange{SourceStart: 3 * i, TargetStart: 3*(399-i) + 1, Blocks: 2}
+		ranges = append(ranges, r)
+		copy(q[r.TargetStart*512:], p[r.SourceStart*512:(r.SourceStart+r.Blocks)*512])
+	}
+	job := must(source.ReplicateRange(ctx, replicant.Copy, target, ranges))(t)
+	write(t, source, make([]byte, mib), 0)
+	_, err := job.Wait(ctx)
+	ok(t, err)
+	status := must(job.Status(ctx))(t)
+	if status.Kind != replicant.JobRange || status.BytesDone != 400*1024 {
+		t.Errorf("%+v", status)
+	}
+	same(t, "the target", content(t, target), q)
 }
 
 // replicantCannot ends a test of what this backend cannot do, if it says so in the right way.

@@ -59,7 +59,7 @@ ENGINE = [
     ['volume_io'],
     ['mover'],
     ['fill'],
-    ['clone', 'copy', 'flatten', 'replicate', 'mirror', 'mirror_ship', 'mirror_split',
+    ['clone', 'copy', 'flatten', 'range', 'replicate', 'mirror', 'mirror_ship', 'mirror_split',
      'mirror_sync', 'mirror_birth', 'mirror_load', 'mirror_move', 'mirror_verbs'],
     ['engine', 'engine_replication'],
 ]

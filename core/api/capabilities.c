@@ -128,7 +128,7 @@ static bool replicates(const struct backend_ops *ops, lsm_replication_type type)
 
 static bool replicates_ranges(const struct backend_ops *ops, lsm_replication_type type)
 {
-    return ops->volume_replicate_range && ops->replicate_types & 1u << type;
+    return ops->volume_replicate_range && ops->range_types & 1u << type;
 }
 
 static void read_ops(lsm_storage_capabilities *cap, const struct backend_ops *ops)

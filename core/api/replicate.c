@@ -293,6 +293,17 @@ static int check_range_type(lsm_replication_type rep_type)
     return LSM_ERR_OK;
 }
 
+static int check_range_support(const lsm_connect *conn, lsm_replication_type rep_type)
+{
+    TRY(CHECK_SUPPORT(conn, volume_replicate_range, "lsm_volume_replicate_range"));
+    if (conn->ops->range_types & 1u << rep_type)
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_NO_SUPPORT, conn->ops->scheme, "%s:// has no %s of ranges", conn->ops->scheme,
+              rep_type == LSM_VOLUME_REPLICATE_CLONE ? "CLONE" : "COPY");
+    error_hint("see lsm_capabilities() for the type that it has");
+    return LSM_ERR_NO_SUPPORT;
+}
+
 static int replicate_range(lsm_connect *conn, lsm_replication_type rep_type, lsm_volume *volume_src,
                            lsm_volume *volume_dest, lsm_block_range **ranges, uint32_t n,
                            char **job, lsm_flag flags)
@@ -303,7 +314,7 @@ static int replicate_range(lsm_connect *conn, lsm_replication_type rep_type, lsm
     TRY(CHECK_OUT(job));
     TRY(check_flags(flags, 0));
     TRY(check_range_type(rep_type));
-    TRY(CHECK_SUPPORT(conn, volume_replicate_range, "lsm_volume_replicate_range"));
+    TRY(check_range_support(conn, rep_type));
     return conn->ops->volume_replicate_range(conn->b, rep_type, volume_src, volume_dest, ranges, n,
                                              job);
 }

@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "fold.h"
 #include "mirror.h"
+#include "range.h"
 #include "replicate.h"
 #include "root.h"
 #include "upkeep.h"
@@ -52,6 +53,7 @@ static int load_job(void *pool, struct job_row *row)
         return code;
     switch (row->kind) {
     case LSM_JOB_KIND_FLATTEN: return flatten_load(pool, row);
+    case LSM_JOB_KIND_RANGE: return range_load(pool, row);
     case LSM_JOB_KIND_MIRROR_INITIAL:
     case LSM_JOB_KIND_SHIP:
     case LSM_JOB_KIND_RESYNC: return ship_load(pool, row);
@@ -418,6 +420,14 @@ static int range_block_size(void *b, const lsm_system *system, uint32_t *bytes)
     return LSM_ERR_OK;
 }
 
+static int replicate_range(void *b, lsm_replication_type type, const lsm_volume *source,
+                           const lsm_volume *target, lsm_block_range **ranges, uint32_t count,
+                           char **job)
+{
+    (void)type; /* COPY: range_types has no other */
+    return range_copy(ROOT(b), source, target, ranges, count, job);
+}
+
 /* --- jobs and events ------------------------------------------------------------------------- */
 
 static int list_jobs(void *b, const char *key, const char *value, struct record_list *jobs)
@@ -533,6 +543,7 @@ const struct backend_ops engine_ops = {
     .replicate_types = 1u << LSM_VOLUME_REPLICATE_CLONE | 1u << LSM_VOLUME_REPLICATE_COPY |
                        1u << LSM_VOLUME_REPLICATE_MIRROR_SYNC |
                        1u << LSM_VOLUME_REPLICATE_MIRROR_ASYNC,
+    .range_types = 1u << LSM_VOLUME_REPLICATE_COPY,
     .open = open_root,
     .close = close_root,
     .plugin_info = plugin_info,
@@ -551,6 +562,7 @@ const struct backend_ops engine_ops = {
     .volume_child_dependency_delete = child_dependency_delete,
     .volume_replicate = volume_replicate,
     .replicate_range_block_size = range_block_size,
+    .volume_replicate_range = replicate_range,
     .replication_list = engine_replication_list,
     .replication_get = engine_replication_get,
     .replication_sync = engine_replication_sync,

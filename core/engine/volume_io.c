@@ -15,6 +15,7 @@ struct volume_io {
     struct root *root;
     struct volume *volume;
     bool read_only;
+    bool keeps_root; /* open; a job's does not: it is stopped when the root is closed */
 };
 
 static int check_relation(const struct volume *volume)
@@ -58,13 +59,15 @@ static int open_locked(struct root *root, const char *id, struct volume_io *io)
     return code;
 }
 
-int volume_io_open(struct root *root, const char *id, lsm_flag flags, struct volume_io **io)
+static int open_handle(struct root *root, const char *id, lsm_flag flags, bool keeps_root,
+                       struct volume_io **io)
 {
     struct volume_io *fresh = calloc(1, sizeof *fresh);
     if (!fresh)
         return error_no_memory();
     fresh->root = root;
     fresh->read_only = flags & LSM_VOLUME_IO_READ_ONLY;
+    fresh->keeps_root = keeps_root;
     pthread_mutex_lock(&root->lock);
     int code = open_locked(root, id, fresh);
     bool part = code == LSM_ERR_OK && fresh->volume->reread && fresh->volume->sync;
@@ -73,13 +76,24 @@ int volume_io_open(struct root *root, const char *id, lsm_flag flags, struct vol
         free(fresh);
         return code;
     }
-    root_reference(root);
+    if (keeps_root)
+        root_reference(root);
     if (part) {
         root->guests->target_failed(root, fresh->volume);
         error_clear();
     }
     *io = fresh;
     return code;
+}
+
+int volume_io_open(struct root *root, const char *id, lsm_flag flags, struct volume_io **io)
+{
+    return open_handle(root, id, flags, true, io);
+}
+
+int volume_io_open_for_job(struct root *root, const char *id, struct volume_io **io)
+{
+    return open_handle(root, id, 0, false, io);
 }
 
 /* The last close of a volume with a map flushes it (volume_close_stack): most of that is done here,
@@ -118,7 +132,8 @@ int volume_io_close(struct volume_io *io)
     if (io->volume->reread && io->volume->sync)
         part(io);
     pthread_mutex_unlock(&io->root->lock);
-    root_release(io->root);
+    if (io->keeps_root)
+        root_release(io->root);
     free(io);
     return code;
 }

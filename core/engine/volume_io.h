@@ -11,6 +11,8 @@
 struct volume_io;
 
 int volume_io_open(struct root *root, const char *id, lsm_flag flags, struct volume_io **io);
+/* For writing, while a job runs: closing the root stops that. */
+int volume_io_open_for_job(struct root *root, const char *id, struct volume_io **io);
 int volume_io_close(struct volume_io *io);
 uint64_t volume_io_size(const struct volume_io *io);
 int volume_io_pread(struct volume_io *io, void *buf, uint64_t count, uint64_t offset);

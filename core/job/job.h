@@ -116,7 +116,7 @@ int job_get(struct job_runner *runner, const char *id, lsm_job **job);
 int job_wait(struct job_runner *runner, const char *id, uint32_t timeout_ms, lsm_job **job);
 int job_list(struct job_runner *runner, const char *key, const char *value,
              struct record_list *jobs);
-/* The target of a job that is DONE, "" otherwise. */
+/* The target that a job which is DONE has made, else "": ranges go into one that was there. */
 int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE]);
 /* The job that is not ended and makes `target`, or reads `source`; false: none. */
 bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE]);

@@ -219,8 +219,8 @@ int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE])
     struct job *job = job_find(runner, id);
     if (!job)
         return LSM_ERR_NOT_FOUND_JOB;
-    bool done = job->row.state == LSM_JOB_STATE_DONE;
-    memcpy(target, done ? job->row.target : "", done ? ID_SIZE : 1);
+    bool made = job->row.state == LSM_JOB_STATE_DONE && job->row.kind != LSM_JOB_KIND_RANGE;
+    memcpy(target, made ? job->row.target : "", made ? ID_SIZE : 1);
     return LSM_ERR_OK;
 }
 

@@ -28,6 +28,7 @@ TCase *resize(void);
 TCase *detach(void);
 TCase *groups(void);
 TCase *keys(void);
+TCase *range_jobs(void);
 TCase *ranges(void);
 TCase *refusals(void);
 

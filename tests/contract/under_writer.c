@@ -119,11 +119,38 @@ START_TEST(copy_under_a_writer_is_one_instant)
 }
 END_TEST
 
+/* The target has it at once, and is not read but as a whole here. */
+START_TEST(range_under_a_writer_is_one_instant)
+{
+    autovolume lsm_volume *v = volume_make("v", SIZE), *to = volume_make("to", SIZE);
+    struct writer writer;
+    if (!world_can(LSM_CAP_VOLUME_COPY_RANGE))
+        return;
+    writer_start(&writer, v);
+    for (int i = 0; i < 20; i++) {
+        lsm_block_range *all = lsm_block_range_record_alloc(0, 0, SIZE / 512);
+        char *job = NULL;
+        unsigned least = atomic_load(&writer.ended);
+        int rc = lsm_volume_replicate_range(world.conn, COPY, v, to, &all, 1, &job, 0);
+        unsigned most = atomic_load(&writer.begun);
+        ck_assert(rc == OK || rc == LSM_ERR_JOB_STARTED);
+        if (job)
+            job_await(job, LSM_JOB_STATE_DONE);
+        free(job);
+        lsm_block_range_record_free(all);
+        is_one_instant(to, least, most);
+    }
+    writer_stop(&writer);
+    is_one_instant(v, atomic_load(&writer.ended), atomic_load(&writer.begun));
+}
+END_TEST
+
 TCase *under_writer(void)
 {
     TCase *tests = tcase_create("under_writer");
     tcase_add_checked_fixture(tests, world_make, world_remove);
     tcase_add_test(tests, clone_under_a_writer_is_one_instant);
     tcase_add_loop_test(tests, copy_under_a_writer_is_one_instant, 0, 2);
+    tcase_add_test(tests, range_under_a_writer_is_one_instant);
     return tests;
 }

@@ -80,6 +80,32 @@ static int act_write_full(struct outcome *outcome)
     return code == OK && closed != OK ? world_outcome(closed, outcome) : code;
 }
 
+/* --- ranges --- */
+
+/* Of the clone into another volume, within the call; then what was called for is durable. */
+static int act_range(struct outcome *outcome)
+{
+    struct content *content = content_get("plain"), *from = content_get("child");
+    lsm_volume *source = world_volume("child", "default"),
+               *target = world_volume("plain", "default");
+    lsm_block_range *ranges[] = {lsm_block_range_record_alloc(3, 101, 300),
+                                 lsm_block_range_record_alloc(500, 600, 200)};
+    char *job = NULL;
+    content_doubt(content, 101 * 512, from->bytes + 3 * 512, 300 * 512);
+    content_doubt(content, 600 * 512, from->bytes + 500 * 512, 200 * 512);
+    int code = lsm_volume_replicate_range(world.conn, LSM_VOLUME_REPLICATE_COPY, source, target,
+                                          ranges, 2, &job, 0);
+    MUST(!job);
+    world_outcome(code, outcome);
+    if (code == OK)
+        content_settle(content);
+    lsm_block_range_record_free(ranges[0]);
+    lsm_block_range_record_free(ranges[1]);
+    lsm_volume_record_free(source);
+    lsm_volume_record_free(target);
+    return code;
+}
+
 /* --- clone --- */
 
 /* A handle is open, and what it wrote last is not flushed. */
@@ -152,6 +178,7 @@ static const struct scenario scenarios[] = {
     {.name = "write-base", .act = act_write_base},
     {.name = "write-clone", .act = act_write_clone},
     {.name = "write-full", .act = act_write_full},
+    {.name = "range", .act = act_range},
     {.name = "clone-base",
      .prepare = hold_plain,
      .act = act_clone_base,

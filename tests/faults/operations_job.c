@@ -61,6 +61,37 @@ static bool is_copy_there(void)
     return nth_has("copy", "other");
 }
 
+/* --- ranges --- */
+
+/* Too many to be done within the call, into a volume of another pool: what one that failed has
+ * written stays, and one whose owner died goes on. */
+static int act_ranges_there(struct outcome *outcome)
+{
+    enum { RANGES = 300 };
+    struct content *content = content_get("away"), *from = content_get("child");
+    lsm_volume *source = world_volume("child", "default"), *target = world_volume("away", "other");
+    lsm_block_range *ranges[RANGES];
+    char *job = NULL;
+    for (unsigned i = 0; i < RANGES; i++) {
+        unsigned there = 100 + RANGES - 1 - i;
+        ranges[i] = lsm_block_range_record_alloc(3 * i, there, 1);
+        content_doubt(content, there * 512, from->bytes + 3 * i * 512, 512);
+    }
+    int code = lsm_volume_replicate_range(world.conn, LSM_VOLUME_REPLICATE_COPY, source, target,
+                                          ranges, RANGES, &job, 0);
+    world_outcome(code, outcome);
+    if (code == LSM_ERR_JOB_STARTED)
+        code = world_outcome_of_job(job, outcome);
+    if (code == OK)
+        content_settle(content);
+    for (unsigned i = 0; i < RANGES; i++)
+        lsm_block_range_record_free(ranges[i]);
+    lsm_volume_record_free(source);
+    lsm_volume_record_free(target);
+    free(job);
+    return code;
+}
+
 /* --- cancel, pause, close --- */
 
 static bool job_is(lsm_job_state state)
@@ -185,6 +216,7 @@ static const struct scenario scenarios[] = {
      .act = act_copy_there,
      .expect = expect_copy_there,
      .is_done = is_copy_there},
+    {.name = "ranges-there", .awaits_job = true, .two_pools = true, .act = act_ranges_there},
     {.name = "cancel",
      .two_pools = true,
      .prepare = begin_slow_copy,

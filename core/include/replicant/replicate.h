@@ -181,16 +181,29 @@ LSM_API int lsm_volume_replicate_range_block_size(lsm_connect *conn, lsm_system 
 /**
  * Replicates ranges of blocks from one volume into another, or within one.
  *
- * The target's other blocks are not touched. The same ranges may be asked for again.
+ * The target gets what the source has at the instant of the call, whatever is written there
+ * meanwhile, and it gets it as a writer would write it: its mirrors follow, its clones do not. Its
+ * other blocks are not touched. What is little is done, and durable, when the call returns; else a
+ * job does it. The same ranges may be asked for again.
  *
- * @param rep_type    CLONE or COPY
+ * The target is no new volume, so it is seen as it changes: until the job is DONE any of the blocks
+ * may be old or new, and what others write to them meanwhile may be written over. A job that is
+ * cancelled or fails, and a call that fails, leave what they have written, like any write that was
+ * interrupted. While it runs the job counts among the target's writers (LSM_ERR_IS_MASKED for who
+ * deletes it, LSM_ERR_BUSY for who hands it over); one that finds its target gone, or no longer
+ * writable, is FAILED. The source cannot be deleted before the job has ended.
+ *
+ * @param rep_type    CLONE (sharing the blocks) or COPY; capabilities tell which there is
  * @param volume_src  where the data comes from
  * @param volume_dest where it goes; it may be the source
- * @param ranges      which blocks go where; they must lie inside the volumes
+ * @param ranges      which blocks go where; they must lie inside the volumes. No block may be
+ *                    written by two of them, nor in one volume both read and written
  * @param n           how many ranges there are, not 0
- * @return LSM_ERR_OK or LSM_ERR_JOB_STARTED (job is set); LSM_ERR_INVALID_ARGUMENT,
- *         LSM_ERR_NOT_FOUND_VOLUME, LSM_ERR_NO_SUPPORT, LSM_ERR_READ_ONLY (the target may not be
- *         written), LSM_ERR_NOT_ENOUGH_SPACE, or LSM_ERR_IO.
+ * @return LSM_ERR_OK or LSM_ERR_JOB_STARTED (job is set); LSM_ERR_INVALID_ARGUMENT (the message
+ *         names the range and the volume), LSM_ERR_NOT_FOUND_VOLUME, LSM_ERR_NO_SUPPORT,
+ *         LSM_ERR_READ_ONLY (the target may not be written), LSM_ERR_BUSY (it is being handed over
+ *         to its mirror), LSM_ERR_NOT_ENOUGH_SPACE (also to keep the instant of a FULL source,
+ *         which reserves its size anew), or LSM_ERR_IO.
  * @since 0.1.0
  */
 LSM_API int lsm_volume_replicate_range(lsm_connect *conn, lsm_replication_type rep_type,
