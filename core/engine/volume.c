@@ -65,15 +65,24 @@ struct volume *volume_alloc(struct pool *pool, const struct volume_row *row, str
     return NULL;
 }
 
-void volume_enter(struct volume *volume)
+static void enter(struct volume *volume)
 {
-    struct pool *pool = volume->pool;
     volume->top->uses++;
+    HASH_ADD_STR(volume->pool->volumes, id, volume);
+}
+
+static void count_as_clone(const struct volume *volume)
+{
     struct volume *parent;
-    HASH_FIND_STR(pool->volumes, volume->parent, parent);
+    HASH_FIND_STR(volume->pool->volumes, volume->parent, parent);
     if (parent)
         parent->clones++;
-    HASH_ADD_STR(pool->volumes, id, volume);
+}
+
+void volume_enter(struct volume *volume)
+{
+    enter(volume);
+    count_as_clone(volume);
 }
 
 static int load(void *argument, const struct volume_row *row)
@@ -87,13 +96,16 @@ static int load(void *argument, const struct volume_row *row)
     struct volume *volume = volume_alloc(pool, row, top);
     if (!volume)
         return LSM_ERR_NO_MEMORY;
-    volume_enter(volume);
+    enter(volume);
     return LSM_ERR_OK;
 }
 
+/* A clone may come before its parent: made in the same millisecond, or by a clock set back. */
 int volumes_load(struct pool *pool)
 {
     int code = catalog_volumes(pool->catalog, load, pool);
+    for (struct volume *v = pool->volumes; v; v = v->hh.next)
+        count_as_clone(v);
     return code == LSM_ERR_OK ? catalog_tags(pool->catalog, volume_tag_load, pool) : code;
 }
 

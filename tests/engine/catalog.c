@@ -6,6 +6,7 @@
 
 #include "kit.h"
 #include "engine/catalog.h"
+#include "engine/volume.h"
 #include "job/store.h"
 #include "util/error.h"
 
@@ -244,6 +245,29 @@ START_TEST(a_damaged_row_is_named)
 }
 END_TEST
 
+/* Rows come in the order of their times, and a clone made in the same millisecond as its parent, or
+ * by a clock that was set back, comes first. */
+START_TEST(a_clone_is_counted_whichever_row_is_first)
+{
+    struct pool pool = {.home = kit_home};
+    edit("UPDATE volume SET created_ms = 5;"
+         "INSERT INTO volume SELECT '7' || substr(id, 2), 'clone', size, provision, admin_state,"
+         " top, id, is_ready, NULL, NULL, 4 FROM volume");
+    open_catalog(NULL);
+    pool.catalog = catalog;
+    struct layer *layer = layer_alloc(&kit_home, LAYER);
+    layer->row = 1;
+    ck_assert_int_eq(pool_layer_enter(&pool, layer), OK);
+    ck_assert_int_eq(volumes_load(&pool), OK);
+    ck_assert_str_eq(pool.volumes->name, "clone");
+    ck_assert_uint_eq(volume_by_name(&pool, "volume")->clones, 1);
+    ck_assert_uint_eq(volume_by_name(&pool, "clone")->clones, 0);
+    volumes_free(&pool);
+    free(pool.layers);
+    layer_free(layer);
+}
+END_TEST
+
 TCase *test_catalog(void)
 {
     TCase *tcase = tcase_create("catalog");
@@ -254,6 +278,7 @@ TCase *test_catalog(void)
     tcase_add_test(tcase, another_database_is_refused);
     tcase_add_test(tcase, rubbish_is_refused);
     tcase_add_test(tcase, a_pool_without_a_row_is_refused);
+    tcase_add_test(tcase, a_clone_is_counted_whichever_row_is_first);
     tcase_add_loop_test(tcase, a_damaged_row_is_named, 0, sizeof damages / sizeof *damages);
     return tcase;
 }
