@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "vfs.h"
+#include "../util/cleanup.h"
 
 static int open_file(const char *path, int flags, mode_t mode)
 {
@@ -131,6 +132,13 @@ int vfs_sync_directory(const char *path)
     error = UNINTERRUPTED(vfs->fsync(fd));
     vfs_close(&fd);
     return error;
+}
+
+int vfs_sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    autofree char *parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    return parent ? vfs_sync_directory(parent) : ENOMEM;
 }
 
 int vfs_unlink(const char *path)

@@ -55,7 +55,8 @@ int vfs_truncate(int fd, uint64_t size);
 int vfs_allocate(int fd, int mode, uint64_t offset, uint64_t length);
 int vfs_size(int fd, uint64_t *size);
 int vfs_sync_directory(const char *path);
-int vfs_unlink(const char *path); /* ENOENT is success */
+int vfs_sync_parent(const char *path); /* the directory that the path's last part is in */
+int vfs_unlink(const char *path);      /* ENOENT is success */
 
 /* The next byte at or after `offset` that is data; `end` when there is none before it. */
 int vfs_next_data(int fd, uint64_t offset, uint64_t end, uint64_t *data);

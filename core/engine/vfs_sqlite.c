@@ -23,6 +23,7 @@ struct file {
     sqlite3_file base;
     int fd;
     int last_errno;
+    const char *unnamed; /* its path, while its name may not be durable; SQLite's text */
 };
 
 static int failed(struct file *file, int error, int code)
@@ -64,11 +65,14 @@ static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
     return error ? failed(file, error, SQLITE_IOERR_TRUNCATE) : SQLITE_OK;
 }
 
+/* A WAL is a new file after each close, and commits in a file that has no name are lost. */
 static int file_sync(sqlite3_file *f, int flags)
 {
     struct file *file = (struct file *)f;
     (void)flags; /* fdatasync makes the size durable, too */
     int error = vfs_datasync(file->fd);
+    if (!error && file->unnamed && (error = vfs_sync_parent(file->unnamed)) == 0)
+        file->unnamed = NULL;
     return error ? failed(file, error, SQLITE_IOERR_FSYNC) : SQLITE_OK;
 }
 
@@ -166,6 +170,7 @@ static int open_path(sqlite3_vfs *self, const char *path, sqlite3_file *f, int f
         return error == ENOSPC ? SQLITE_FULL : SQLITE_CANTOPEN;
     }
     file->base.pMethods = &file_methods;
+    file->unnamed = mode & O_CREAT ? path : NULL;
     if (out_flags)
         *out_flags = flags;
     return SQLITE_OK;
