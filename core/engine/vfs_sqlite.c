@@ -29,6 +29,8 @@ struct file {
 static int failed(struct file *file, int error, int code)
 {
     file->last_errno = error;
+    if (error == ENOMEM)
+        return SQLITE_NOMEM;
     return error == ENOSPC || error == EDQUOT ? SQLITE_FULL : code;
 }
 
