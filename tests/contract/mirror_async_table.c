@@ -96,8 +96,8 @@ START_TEST(async_verb_in_each_state)
     autoimage struct image *shipped = image_copy(pair.image);
     pair_make_in(state);
     if (verb == REVERSE && state == STATE(SPLIT)) { /* something to bring back, too */
-        volume_write(pair.target, shipped, 70000, 9000, 3);
-        volume_write(pair.target, shipped, MIB + 70000, 9000, 4);
+        for (uint32_t i = 0; i < PIECES; i++) /* each owner moves one, however slow the rate */
+            volume_write(pair.target, shipped, 70000 + i * (PAIR_SIZE / PIECES), 9000, 3 + i);
     }
     step();
     int rc = say(verb, &job);

@@ -245,6 +245,8 @@ void twin_write_apart(lsm_volume *volume, struct image *image, uint32_t seed)
     twin_write_to(volume, image, 1000, 6000, seed);
     twin_write_to(volume, image, TWIN_SIZE - 300 * KIB, 9000, seed + 1);
     twin_write_to(volume, image, TWIN_SIZE - 60 * KIB, 100, seed + 2);
+    for (uint32_t i = 0; i < 8; i++) /* each owner moves one, however slow the rate */
+        twin_write_to(volume, image, i * MIB + 600 * KIB, 100, seed + 3 + i);
 }
 
 void twin_scribble(int times, uint32_t *seed)
