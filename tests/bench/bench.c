@@ -83,7 +83,7 @@ uint64_t bench_scatter(uint64_t i, uint64_t count)
 
 const char *bench_block(void)
 {
-    static char block[2 * MIB];
+    static _Alignas(4 * KIB) char block[2 * MIB];
     if (!block[0])
         for (size_t i = 0; i < sizeof block; i++)
             block[i] = (char)(1 + (i * 2654435761u >> 13) % 255);
@@ -145,6 +145,62 @@ void bench_close(lsm_volume_io *io)
     lsm_volume_io_close(io, 0);
 }
 
+lsm_volume *bench_by_name(const struct bench *b, const char *name)
+{
+    lsm_volume **volumes = NULL, *found = NULL;
+    uint32_t count = 0;
+    bench_check(b->conn, lsm_volume_list(b->conn, "name", name, &volumes, &count, 0), name);
+    if (count)
+        found = lsm_volume_record_copy(volumes[0]);
+    lsm_volume_record_array_free(volumes, count);
+    return found;
+}
+
+static void finish(const struct bench *b, int rc, char *job)
+{
+    lsm_job *done = NULL;
+    bench_check(b->conn, rc == LSM_ERR_JOB_STARTED ? LSM_ERR_OK : rc, "a job's start");
+    bench_check(b->conn, lsm_job_wait(b->conn, job, UINT32_MAX, &done, 0), "wait");
+    if (lsm_job_state_get(done) != LSM_JOB_STATE_DONE)
+        bench_fail("the job did not end well");
+    bench_check(b->conn, lsm_job_free(b->conn, &job, 0), "job free");
+    lsm_job_record_free(done);
+}
+
+uint64_t bench_replicate(const struct bench *b, lsm_replication_type type, lsm_volume *source,
+                         const char *name)
+{
+    lsm_volume *none = NULL;
+    char *job = NULL;
+    uint64_t begun = bench_now();
+    int rc = lsm_volume_replicate(b->conn, NULL, type, source, name, &none, &job, 0);
+    finish(b, rc, job);
+    return bench_now() - begun;
+}
+
+char *bench_replication_of(const struct bench *b, lsm_volume *source)
+{
+    lsm_replication **found = NULL;
+    uint32_t count = 0;
+    bench_check(b->conn,
+                lsm_replication_list(b->conn, "source_volume_id", lsm_volume_id_get(source), &found,
+                                     &count, 0),
+                "replications");
+    char *id = count ? strdup(lsm_replication_id_get(found[0])) : NULL;
+    lsm_replication_record_array_free(found, count);
+    if (!id)
+        bench_fail("there is no replication");
+    return id;
+}
+
+void bench_sync(const struct bench *b, const char *replication)
+{
+    char *job = NULL;
+    int rc = lsm_replication_sync(b->conn, replication, &job, 0);
+    if (rc != LSM_ERR_NO_STATE_CHANGE)
+        finish(b, rc, job);
+}
+
 /* --- the peer's files ------------------------------------------------------------------------ */
 
 static char *file_path(const struct bench *b, const char *name)
@@ -195,7 +251,8 @@ static const struct command {
     {"make", 4, "NAME SIZE-MIB EXTENTS EXTENT-KIB: a volume, and its file's path", bench_make},
     {"copy", 1, "NAME: COPY until DONE (ns), and by how much memory it grew (KiB)", bench_copy},
     {"write", 1, "SIZE-MIB: a file out of memory (ns)", bench_bare_write},
-    {"load", 1, "NAME: a writer alone, and beside a copy: 99 % wait (ns), writes/s", bench_load},
+    {"load", 2, "NAME copy|mirror|ship: writers alone, and beside it: 99 % wait (ns), writes/s",
+     bench_load},
     {"file-load", 1, "FILE: the same of a file; the copy is somebody else's", bench_file_load},
     {"clone", 3, "LABEL SIZE-MIB EXTENTS: clone, and a 4 KiB write with fdatasync", bench_clones},
     {"ficlone", 2, "LABEL EXTENTS: clone, and FICLONE with fsync", bench_ficlone},
@@ -204,6 +261,9 @@ static const struct command {
     {"io", 2,
      "SIZE-MIB all|base|layers|clusters|first-touch: reads and writes of a volume, and of a file",
      bench_io},
+    {"mirrored", 2, "SIZE-MIB MS: writes to a mirror's source, and to a volume that has none",
+     bench_mirrored},
+    {"resync", 3, "LARGE-MIB SMALL-MIB DELTA-MIB: of two mirrors that were paused", bench_resync},
     {"job-get", 0, "one call", bench_job_get},
     {"open-volumes", 1, "COUNT: memory (KiB) of one that is open", bench_open_volumes},
 };

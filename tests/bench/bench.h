@@ -37,7 +37,7 @@ uint64_t bench_memory_kib(const char *field);
 void bench_settle(void); /* what was deleted is gone from the disk, too */
 /* The i-th of `count` (a power of two) places in an order without a pattern; each comes once. */
 uint64_t bench_scatter(uint64_t i, uint64_t count);
-const char *bench_block(void); /* 2 MiB without a cluster of zeros */
+const char *bench_block(void); /* 2 MiB without a cluster of zeros, aligned */
 
 lsm_volume *bench_volume(const struct bench *b, const char *name, uint64_t size);
 lsm_volume *bench_clone(const struct bench *b, lsm_volume *source, const char *name);
@@ -45,7 +45,12 @@ void bench_delete(const struct bench *b, lsm_volume *volume); /* and frees the r
 lsm_volume_io *bench_open(const struct bench *b, lsm_volume *volume);
 void bench_write(lsm_volume_io *io, uint64_t count, uint64_t offset); /* of bench_block() */
 lsm_volume *bench_by_name(const struct bench *b, const char *name);
-uint64_t bench_copy_of(const struct bench *b, lsm_volume *source); /* to «copy»; nanoseconds */
+/* To a volume of that name, until DONE; nanoseconds. */
+uint64_t bench_replicate(const struct bench *b, lsm_replication_type type, lsm_volume *source,
+                         const char *name);
+char *bench_replication_of(const struct bench *b, lsm_volume *source); /* its id; to be freed */
+/* Until the target has all that the source has. */
+void bench_sync(const struct bench *b, const char *replication);
 void bench_flush(lsm_volume_io *io);
 void bench_close(lsm_volume_io *io);
 
@@ -64,6 +69,8 @@ void bench_ficlone(const struct bench *b, char **arguments);
 void bench_cycles(const struct bench *b, char **arguments);
 void bench_freeze(const struct bench *b, char **arguments);
 void bench_io(const struct bench *b, char **arguments);
+void bench_mirrored(const struct bench *b, char **arguments);
+void bench_resync(const struct bench *b, char **arguments);
 void bench_job_get(const struct bench *b, char **arguments);
 void bench_open_volumes(const struct bench *b, char **arguments);
 

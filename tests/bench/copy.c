@@ -36,39 +36,11 @@ void bench_make(const struct bench *b, char **arguments)
     lsm_volume_record_free(volume);
 }
 
-lsm_volume *bench_by_name(const struct bench *b, const char *name)
-{
-    lsm_volume **volumes = NULL, *found = NULL;
-    uint32_t count = 0;
-    bench_check(b->conn, lsm_volume_list(b->conn, "name", name, &volumes, &count, 0), name);
-    if (count)
-        found = lsm_volume_record_copy(volumes[0]);
-    lsm_volume_record_array_free(volumes, count);
-    return found;
-}
-
-uint64_t bench_copy_of(const struct bench *b, lsm_volume *source)
-{
-    lsm_volume *none = NULL;
-    lsm_job *done = NULL;
-    char *job = NULL;
-    uint64_t begun = bench_now();
-    int rc = lsm_volume_replicate(b->conn, NULL, LSM_VOLUME_REPLICATE_COPY, source, "copy", &none,
-                                  &job, 0);
-    bench_check(b->conn, rc == LSM_ERR_JOB_STARTED ? LSM_ERR_OK : rc, "copy");
-    bench_check(b->conn, lsm_job_wait(b->conn, job, UINT32_MAX, &done, 0), "wait");
-    uint64_t ns = bench_now() - begun;
-    if (lsm_job_state_get(done) != LSM_JOB_STATE_DONE)
-        bench_fail("the copy did not end well");
-    bench_check(b->conn, lsm_job_free(b->conn, &job, 0), "job free");
-    lsm_job_record_free(done);
-    return ns;
-}
-
 void bench_copy(const struct bench *b, char **arguments)
 {
     lsm_volume *source = bench_by_name(b, arguments[0]);
-    uint64_t before = bench_memory_kib("Rss:"), ns = bench_copy_of(b, source);
+    uint64_t before = bench_memory_kib("Rss:");
+    uint64_t ns = bench_replicate(b, LSM_VOLUME_REPLICATE_COPY, source, "copy");
     bench_print("copy", (double)ns, (double)(bench_memory_kib("VmHWM:") - before));
     bench_delete(b, bench_by_name(b, "copy"));
     lsm_volume_record_free(source);

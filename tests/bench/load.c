@@ -20,6 +20,7 @@
 #define PER_SECOND 3000u
 #define WRITERS 16
 #define MOST 600000u
+#define IDLE_MS 1000
 
 struct load {
     lsm_volume_io *io; /* NULL: to fd */
@@ -97,22 +98,53 @@ static void stop(struct load *l, const char *label)
 static void idle(struct load *l)
 {
     start(l);
-    bench_sleep_ms(1000);
+    bench_sleep_ms(IDLE_MS);
     stop(l, "idle");
+}
+
+static void run(const struct bench *b, lsm_volume *source, lsm_replication_type type)
+{
+    bench_print("copy", (double)bench_replicate(b, type, source, "copy"), 0);
+}
+
+/* An asynchronous mirror, which ships when it is told to. */
+static char *mirror(const struct bench *b, lsm_volume *source)
+{
+    bench_replicate(b, LSM_VOLUME_REPLICATE_MIRROR_ASYNC, source, "copy");
+    char *id = bench_replication_of(b, source);
+    bench_check(b->conn, lsm_replication_interval_set(b->conn, id, 0, 0), "interval");
+    return id;
+}
+
+/* One ship after the other, for as long as the writers were alone; prints what one takes. */
+static void ship(const struct bench *b, const char *replication)
+{
+    uint64_t begun = bench_now(), ns = 0, ships = 0;
+    for (; ns < IDLE_MS * 1000000ull; ships++, ns = bench_now() - begun)
+        bench_sync(b, replication);
+    bench_print("copy", (double)ns / (double)ships, 0);
 }
 
 void bench_load(const struct bench *b, char **arguments)
 {
     struct load l;
+    const char *what = arguments[1];
     lsm_volume *source = bench_by_name(b, arguments[0]);
+    char *replication = strcmp(what, "ship") == 0 ? mirror(b, source) : NULL;
     lsm_volume_io *io = bench_open(b, source);
     load_init(&l, lsm_volume_io_size_get(io));
     l.io = io;
     idle(&l);
     start(&l);
-    bench_print("copy", (double)bench_copy_of(b, source), 0);
+    if (replication)
+        ship(b, replication);
+    else
+        run(b, source,
+            strcmp(what, "copy") == 0 ? LSM_VOLUME_REPLICATE_COPY
+                                      : LSM_VOLUME_REPLICATE_MIRROR_SYNC);
     stop(&l, "load");
     bench_close(io);
+    free(replication);
     lsm_volume_record_free(source);
 }
 
