@@ -17,6 +17,7 @@
 #include "../util/error.h"
 
 #define PIECE (1u << 20)
+#define SMALL (16u << 10) /* is copied to the stack */
 #define WORD_SIZE (64ull << CLUSTER_SHIFT)
 #define CLUSTER_MASK (CLUSTER_SIZE - 1ull)
 
@@ -130,8 +131,16 @@ void sync_log_clear(struct sync *sync)
     store_log(sync, false);
 }
 
+static void buffers_free(struct sync *sync)
+{
+    for (int i = 0; i < SYNC_SPARES; i++)
+        free(atomic_exchange(&sync->spares[i], NULL));
+}
+
+/* A mirror that is idle keeps no buffers. */
 void sync_sweep_begin(struct sync *sync)
 {
+    buffers_free(sync);
     gate_close(&sync->source->gate);
     map_clear(sync->recent, 0, regions(sync->source->size));
     gate_open(&sync->source->gate);
@@ -241,6 +250,7 @@ void sync_destroy(struct sync *sync)
     if (!sync)
         return;
     flusher_stop(sync);
+    buffers_free(sync);
     map_destroy(sync->intent);
     map_destroy(sync->recent);
     cluster_locks_finish(&sync->order);
@@ -330,21 +340,49 @@ static int piece(struct sync *sync, const char *buf, uint64_t count, uint64_t of
     return error;
 }
 
-int sync_write(struct sync *sync, const void *buf, uint64_t count, uint64_t offset,
-               struct layer **culprit)
+/* Buffers of a piece: memory that is fresh from the system costs more than the copying. */
+static char *buffer_take(struct sync *sync)
 {
-    uint64_t n = count < PIECE ? count : PIECE;
-    autofree char *stable = malloc(n ? n : 1);
-    int error = stable ? 0 : ENOMEM;
-    const char *from = buf;
+    for (int i = 0; i < SYNC_SPARES; i++) {
+        char *buffer = atomic_exchange(&sync->spares[i], NULL);
+        if (buffer)
+            return buffer;
+    }
+    return aligned_alloc(CLUSTER_SIZE, PIECE);
+}
+
+static void buffer_give(struct sync *sync, char *buffer)
+{
+    for (int i = 0; i < SYNC_SPARES; i++)
+        buffer = atomic_exchange(&sync->spares[i], buffer);
+    free(buffer);
+}
+
+static int write_stable(struct sync *sync, char *stable, const char *buf, uint64_t count,
+                        uint64_t offset, struct layer **culprit)
+{
+    int error = 0;
     while (count && !error) {
-        n = PIECE - offset % PIECE < count ? PIECE - offset % PIECE : count;
-        memcpy(stable, from, n);
+        uint64_t n = PIECE - offset % PIECE < count ? PIECE - offset % PIECE : count;
+        memcpy(stable, buf, n);
         error = piece(sync, stable, n, offset, culprit);
-        from += n;
+        buf += n;
         offset += n;
         count -= n;
     }
+    return error;
+}
+
+/* Stable copies are aligned: what is not does not go past the page cache. */
+int sync_write(struct sync *sync, const void *buf, uint64_t count, uint64_t offset,
+               struct layer **culprit)
+{
+    _Alignas(CLUSTER_SIZE) char small[SMALL];
+    if (count <= SMALL)
+        return write_stable(sync, small, buf, count, offset, culprit);
+    char *large = buffer_take(sync);
+    int error = large ? write_stable(sync, large, buf, count, offset, culprit) : ENOMEM;
+    buffer_give(sync, large);
     return error;
 }
 

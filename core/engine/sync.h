@@ -15,6 +15,8 @@
 
 #include "volume.h"
 
+#define SYNC_SPARES 4
+
 struct sync {
     struct volume *source, *target;
     struct stack
@@ -25,6 +27,7 @@ struct sync {
     struct map *intent, *recent; /* regions; recent: written since the last sweep */
     pthread_mutex_t intent_lock;
     char *intent_path;
+    _Atomic(char *) spares[SYNC_SPARES];
     struct {
         pthread_mutex_t lock;
         pthread_cond_t asked, served;
