@@ -45,7 +45,7 @@ ENGINE = [
     ['map', 'descriptor'],
     ['layer', 'layer_files'],
     ['stack'],
-    ['gate'],
+    ['gate', 'helpers'],
     ['catalog', 'catalog_private', 'catalog_open'],
     ['upkeep'],
     ['pool', 'pool_layers'],

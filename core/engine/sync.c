@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Order in a write: intent, a lock on its clusters, the source, the target, and off the lock. The
- * caller's buffer is copied first: one that changes under the write must not make the sides differ.
+ * Order in a write: intent, a lock on its clusters, the source and the target, and off the lock.
+ * The caller's buffer is copied first: one that changes under the write must not make the sides
+ * differ. The two are written at the same time, but where that takes longer: a few pages of the
+ * page cache are there before a thread is awake; and where more writers are about than there are
+ * helpers, they keep both disks busy as it is.
  *
- * A write that failed on the source may have arrived in part. What the source has now is read back
- * and given to the target, so that the two are equal again before anybody is told.
+ * A write that failed on the source may have arrived in part, or on the target alone. What the
+ * source has now is read back and given to the target, so that the two are equal again before
+ * anybody is told.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +22,7 @@
 
 #define PIECE (1u << 20)
 #define SMALL (16u << 10) /* is copied to the stack */
+#define LONG (64u << 10)  /* takes longer to write into the page cache than to wake a helper */
 #define WORD_SIZE (64ull << CLUSTER_SHIFT)
 #define CLUSTER_MASK (CLUSTER_SIZE - 1ull)
 
@@ -225,6 +230,7 @@ struct sync *sync_create(struct volume *source, struct volume *target, const cha
         cluster_locks_init(&sync->order);
         cluster_locks_init(&sync->hidden_locks);
         pthread_mutex_init(&sync->intent_lock, NULL);
+        helpers_init(&sync->helpers);
         pthread_mutex_init(&sync->flusher.lock, NULL);
         pthread_cond_init(&sync->flusher.asked, NULL);
         pthread_cond_init(&sync->flusher.served, NULL);
@@ -250,6 +256,7 @@ void sync_destroy(struct sync *sync)
     if (!sync)
         return;
     flusher_stop(sync);
+    helpers_finish(&sync->helpers);
     buffers_free(sync);
     map_destroy(sync->intent);
     map_destroy(sync->recent);
@@ -320,20 +327,54 @@ static void order_unlock(struct sync *sync, struct order *order)
         cluster_lock_give(&sync->order, &order->locks[i]);
 }
 
+/* The target's part of a piece, for a helper. */
+struct part {
+    struct errand errand;
+    struct sync *sync;
+    const char *buf;
+    uint64_t count, offset;
+};
+
+static int put_part(struct errand *errand)
+{
+    const struct part *part = (const struct part *)errand;
+    return put(part->sync, part->buf, part->count, part->offset);
+}
+
+static bool takes_long(const struct sync *sync, uint64_t count, uint64_t offset)
+{
+    bool direct = sync->target->pool->home.direct && !((count | offset) & CLUSTER_MASK);
+    return direct || count >= LONG;
+}
+
+/* Whether the target's part goes on beside the source's. Where it fills, it comes after. */
+static bool begin_part(struct part *part)
+{
+    struct sync *sync = part->sync;
+    return !sync->filling && !atomic_load(&sync->failed) &&
+           takes_long(sync, part->count, part->offset) &&
+           helpers_begin(&sync->helpers, &part->errand);
+}
+
 static int piece(struct sync *sync, const char *buf, uint64_t count, uint64_t offset,
                  struct layer **culprit)
 {
     struct volume *source = sync->source;
+    struct part part = {{.run = put_part}, sync, buf, count, offset};
     struct order order;
     int error = intend(sync, count, offset);
     if (error)
         return error;
     order_lock(sync, &order, count, offset);
+    bool beside = begin_part(&part);
     error = buf ? stack_write(source->stack, &source->locks, buf, count, offset, culprit)
                 : stack_zero(source->stack, &source->locks, count, offset, culprit);
+    int other = beside ? helpers_end(&sync->helpers, &part.errand) : 0;
     if (!atomic_load(&sync->failed)) {
-        int other =
-            error || sync->filling ? put_back(sync, count, offset) : put(sync, buf, count, offset);
+        if (error || sync->filling)
+            other = put_back(sync, count, offset);
+        else if (!beside)
+            other = put(sync, buf, count, offset);
         note_failure(sync, other, offset);
     }
     order_unlock(sync, &order);

@@ -13,6 +13,7 @@
 #ifndef REPLICANT_ENGINE_SYNC_H
 #define REPLICANT_ENGINE_SYNC_H
 
+#include "helpers.h"
 #include "volume.h"
 
 #define SYNC_SPARES 4
@@ -27,6 +28,7 @@ struct sync {
     struct map *intent, *recent; /* regions; recent: written since the last sweep */
     pthread_mutex_t intent_lock;
     char *intent_path;
+    struct helpers helpers; /* for the target's part of a write */
     _Atomic(char *) spares[SYNC_SPARES];
     struct {
         pthread_mutex_t lock;
