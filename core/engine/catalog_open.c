@@ -15,7 +15,7 @@
 #include "../util/error.h"
 
 #define APPLICATION_ID 0x52504c43 /* "RPLC" */
-#define VERSION 1
+#define VERSION 2
 #define WAL_GROWN_BYTES (1 << 20)
 #define CHECKPOINT_PAGES 512
 #define STRINGIFY(x) #x
@@ -24,6 +24,11 @@
 static const char schema[] =
 #include "schema.sql.h"
     ;
+
+/* What makes a catalog of each older version one of the next. */
+static const char *const upgrades[VERSION] = {
+    [1] = "ALTER TABLE job ADD COLUMN others TEXT",
+};
 
 static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
 {
@@ -55,6 +60,23 @@ static int make(struct catalog *catalog, const struct pool_row *pool)
     return catalog_end(catalog, code);
 }
 
+/* One transaction: a crash leaves the old version or the new one. */
+static int upgrade(struct catalog *catalog)
+{
+    int64_t version;
+    int code = catalog_number(catalog, "PRAGMA user_version", &version);
+    if (code != LSM_ERR_OK || version == VERSION)
+        return code;
+    code = catalog_begin(catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    for (; version < VERSION && code == LSM_ERR_OK; version++)
+        code = catalog_execute(catalog, upgrades[version]);
+    if (code == LSM_ERR_OK)
+        code = catalog_execute(catalog, "PRAGMA user_version = " TEXT_OF(VERSION));
+    return catalog_end(catalog, code);
+}
+
 static int check(struct catalog *catalog, const struct pool_row *fresh)
 {
     int64_t application, version, tables;
@@ -80,6 +102,13 @@ static int check(struct catalog *catalog, const struct pool_row *fresh)
     if (version < 1)
         return error_set(LSM_ERR_DAMAGED, catalog->path, "the catalog %s has the version %lld",
                          catalog->path, (long long)version);
+    if (version < VERSION && catalog->read_only) {
+        error_set(LSM_ERR_READ_ONLY, catalog->path,
+                  "%s lies on a read-only file system and is of the older version %lld",
+                  catalog->path, (long long)version);
+        error_hint("mount the file system for writing once, open the pool, and close it");
+        return LSM_ERR_READ_ONLY;
+    }
     return LSM_ERR_OK;
 }
 
@@ -167,6 +196,8 @@ static int set_up(struct catalog *catalog, const struct pool_row *fresh)
         code = catalog_execute(catalog, "PRAGMA synchronous = FULL");
     if (code == LSM_ERR_OK && fresh)
         code = check(catalog, fresh);
+    if (code == LSM_ERR_OK)
+        code = upgrade(catalog);
     if (code == LSM_ERR_OK) {
         sqlite3_wal_hook(catalog->db, note_wal_pages, catalog);
         grow_wal(catalog);

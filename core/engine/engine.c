@@ -450,9 +450,15 @@ static int job_volumes(void *b, const char *id, struct record_list *volumes)
     struct root *root = ROOT(b);
     char target[ID_SIZE];
     LOCKED(&root->lock);
-    int code = job_target(root->runner, id, target);
-    struct volume *volume = code == LSM_ERR_OK && target[0] ? volume_find(root, target) : NULL;
-    return volume && volume->ready ? append_volume(volumes, volume) : code;
+    int code = job_target(root->runner, id, 0, target);
+    for (uint32_t i = 1; code == LSM_ERR_OK && target[0]; i++) {
+        struct volume *volume = volume_find(root, target);
+        if (volume && volume->ready)
+            code = append_volume(volumes, volume);
+        if (code == LSM_ERR_OK)
+            code = job_target(root->runner, id, i, target);
+    }
+    return code;
 }
 
 static int cancel_job(void *b, const char *id)

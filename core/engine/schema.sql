@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- A pool's catalog, version 1. Ids are 32 hex digits, sizes bytes, times ms since 1970.
+-- A pool's catalog, version 2. Ids are 32 hex digits, sizes bytes, times ms since 1970.
 
 CREATE TABLE pool (
     id          TEXT    NOT NULL,

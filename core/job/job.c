@@ -47,13 +47,57 @@ static bool copy_text(char **to, const char *from)
     return *to || !from;
 }
 
+/* Both ids of a member take the same room in `others`, each with what separates it from the next.
+ */
+#define MEMBER_LENGTH (2 * ID_SIZE)
+
+bool job_row_member(const struct job_row *row, uint32_t i, struct job_ends *ends)
+{
+    memcpy(ends->source, row->source, ID_SIZE);
+    memcpy(ends->target, row->target, ID_SIZE);
+    if (i == 0)
+        return true;
+    size_t length = row->others ? strlen(row->others) + 1 : 0, at = (i - 1) * (size_t)MEMBER_LENGTH;
+    if (at + MEMBER_LENGTH > length)
+        return false;
+    snprintf(ends->source, ID_SIZE, "%s", row->others + at);
+    snprintf(ends->target, ID_SIZE, "%s", row->others + at + ID_SIZE);
+    return true;
+}
+
+int job_row_members_set(struct job_row *row, const struct job_ends *members, uint32_t count)
+{
+    memcpy(row->source, members[0].source, ID_SIZE);
+    memcpy(row->target, members[0].target, ID_SIZE);
+    if (count == 1)
+        return LSM_ERR_OK;
+    size_t room = (count - 1) * (size_t)MEMBER_LENGTH + 1, at = 0;
+    row->others = malloc(room);
+    if (!row->others)
+        return error_no_memory();
+    for (uint32_t i = 1; i < count; i++)
+        at += (size_t)snprintf(row->others + at, room - at, i > 1 ? " %s %s" : "%s %s",
+                               members[i].source, members[i].target);
+    return LSM_ERR_OK;
+}
+
+static bool is_end(const struct job_row *row, const char *volume)
+{
+    struct job_ends ends;
+    for (uint32_t i = 0; job_row_member(row, i, &ends); i++)
+        if (strcmp(volume, ends.source) == 0 || strcmp(volume, ends.target) == 0)
+            return true;
+    return false;
+}
+
 int job_row_copy(struct job_row *to, const struct job_row *from)
 {
     *to = *from;
     bool message = copy_text(&to->message, from->message);
     bool key = copy_text(&to->key, from->key);
     bool detail = copy_text(&to->detail, from->detail);
-    if (message && key && detail)
+    bool others = copy_text(&to->others, from->others);
+    if (message && key && detail && others)
         return LSM_ERR_OK;
     job_row_finish(to);
     return error_no_memory();
@@ -64,7 +108,8 @@ void job_row_finish(struct job_row *row)
     free(row->message);
     free(row->key);
     free(row->detail);
-    row->message = row->key = row->detail = NULL;
+    free(row->others);
+    row->message = row->key = row->detail = row->others = NULL;
 }
 
 /* 100 is kept for DONE. */
@@ -139,6 +184,6 @@ bool job_matches(const struct job_row *row, const char *key, const char *value)
     if (strcmp(key, "kind") == 0)
         return is_number(value, row->kind);
     if (strcmp(key, "volume_id") == 0)
-        return strcmp(value, row->source) == 0 || strcmp(value, row->target) == 0;
+        return is_end(row, value);
     return strcmp(key, "key") == 0 && row->key && strcmp(value, row->key) == 0;
 }

@@ -36,7 +36,17 @@ struct job_row {
     char *message; /* why it failed, or what it waits for; NULL: none */
     char *key;     /* idempotency key; NULL: none */
     char *detail;  /* the owner's own; NULL: none */
+    char *others;  /* of a group: source and target of each member behind the first, ids with a
+                      space between; NULL: it has none */
 };
+
+struct job_ends {
+    char source[ID_SIZE], target[ID_SIZE];
+};
+/* Of the `i`th member, of which the first are the row's own; false: there are not so many. */
+bool job_row_member(const struct job_row *row, uint32_t i, struct job_ends *ends);
+/* Sets `others` from all members, the first among them. */
+int job_row_members_set(struct job_row *row, const struct job_ends *members, uint32_t count);
 
 int job_row_copy(struct job_row *to, const struct job_row *from);
 void job_row_finish(struct job_row *row);
@@ -116,8 +126,9 @@ int job_get(struct job_runner *runner, const char *id, lsm_job **job);
 int job_wait(struct job_runner *runner, const char *id, uint32_t timeout_ms, lsm_job **job);
 int job_list(struct job_runner *runner, const char *key, const char *value,
              struct record_list *jobs);
-/* The target that a job which is DONE has made, else "": ranges go into one that was there. */
-int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE]);
+/* The target that the `i`th member of a job which is DONE has made: "" else, and behind the last;
+ * ranges go into one that was there. */
+int job_target(struct job_runner *runner, const char *id, uint32_t i, char target[ID_SIZE]);
 /* The job that is not ended and makes `target`, or reads `source`; false: none. */
 bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE]);
 bool job_of_source(struct job_runner *runner, const char *source, char id[ID_SIZE]);

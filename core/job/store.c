@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of jobs. Its statements are prepared for each use: a checkpoint comes once a second. */
+#include <stdio.h>
 #include <string.h>
 
 #include "store.h"
@@ -13,7 +14,7 @@ const char job_store_schema[] =
     " total INTEGER NOT NULL, copied INTEGER NOT NULL, skipped INTEGER NOT NULL,"
     " cursor INTEGER NOT NULL, rate_limit INTEGER NOT NULL, verify INTEGER NOT NULL,"
     " created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL,"
-    " error INTEGER NOT NULL, message TEXT, key TEXT, detail TEXT) WITHOUT ROWID";
+    " error INTEGER NOT NULL, message TEXT, key TEXT, detail TEXT, others TEXT) WITHOUT ROWID";
 
 static int failed(sqlite3 *db)
 {
@@ -39,13 +40,14 @@ int job_store_put(sqlite3 *db, const struct job_row *row)
     if (sqlite3_prepare_v2(db,
                            "INSERT OR REPLACE INTO job (id, kind, state, source, target, total,"
                            " copied, skipped, cursor, rate_limit, verify, created_ms, started_ms,"
-                           " finished_ms, error, message, key, detail)"
-                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                           " finished_ms, error, message, key, detail, others)"
+                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                            -1, &s, NULL) != SQLITE_OK)
         return failed(db);
-    const char *texts[] = {row->id, row->source, row->target, row->message, row->key, row->detail};
-    const int text_at[] = {1, 4, 5, 16, 17, 18};
-    for (int i = 0; i < 6; i++)
+    const char *texts[] = {row->id,  row->source, row->target, row->message,
+                           row->key, row->detail, row->others};
+    const int text_at[] = {1, 4, 5, 16, 17, 18, 19};
+    for (int i = 0; i < 7; i++)
         sqlite3_bind_text(s, text_at[i], texts[i], -1, SQLITE_STATIC);
     const uint64_t numbers[] = {
         row->total,  row->copied,     row->skipped,    row->cursor,      row->rate_limit,
@@ -75,9 +77,25 @@ static bool read_id(char id[ID_SIZE], sqlite3_stmt *s, int column)
     return true;
 }
 
+/* Pairs of ids, with a space between two. */
+static bool are_members(const char *others)
+{
+    size_t length = strlen(others) + 1;
+    if (length % (2 * ID_SIZE) != 0)
+        return false;
+    for (size_t at = 0; at < length; at += ID_SIZE) {
+        char id[ID_SIZE];
+        snprintf(id, sizeof id, "%s", others + at);
+        if (!guid_is(id) || (others[at + ID_SIZE - 1] != ' ' && at + ID_SIZE != length))
+            return false;
+    }
+    return true;
+}
+
 static bool makes_sense(const struct job_row *row)
 {
-    return row->id[0] && row->kind >= LSM_JOB_KIND_COPY && row->kind <= LSM_JOB_KIND_DELETE &&
+    return (!row->others || are_members(row->others)) && row->id[0] &&
+           row->kind >= LSM_JOB_KIND_COPY && row->kind <= LSM_JOB_KIND_DELETE &&
            row->state >= LSM_JOB_STATE_QUEUED && row->state <= LSM_JOB_STATE_CANCELLED &&
            row->total <= INT64_MAX && row->copied <= INT64_MAX && row->skipped <= INT64_MAX &&
            row->cursor <= INT64_MAX;
@@ -85,8 +103,8 @@ static bool makes_sense(const struct job_row *row)
 
 static bool read_texts(struct job_row *row, sqlite3_stmt *s)
 {
-    char **texts[] = {&row->message, &row->key, &row->detail};
-    for (int i = 0; i < 3; i++) {
+    char **texts[] = {&row->message, &row->key, &row->detail, &row->others};
+    for (int i = 0; i < 4; i++) {
         const char *text = (const char *)sqlite3_column_text(s, 15 + i);
         if (text && !(*texts[i] = strdup(text)))
             return false;
@@ -106,13 +124,15 @@ static int read_row(sqlite3 *db, sqlite3_stmt *s, struct job_row *row)
             *numbers[i] = (uint64_t)sqlite3_column_int64(s, 5 + i);
     row->verify = sqlite3_column_int(s, 10);
     row->error = (lsm_error_number)sqlite3_column_int(s, 14);
+    if (!read_texts(row, s))
+        return error_no_memory();
     if (!read_id(row->id, s, 0) || !read_id(row->source, s, 3) || !read_id(row->target, s, 4) ||
         !makes_sense(row)) {
         const char *path = sqlite3_db_filename(db, "main");
         return error_set(LSM_ERR_DAMAGED, path,
                          "the catalog %s has a row in its table «job» that makes no sense", path);
     }
-    return read_texts(row, s) ? LSM_ERR_OK : error_no_memory();
+    return LSM_ERR_OK;
 }
 
 int job_store_each(sqlite3 *db, int (*found)(void *argument, struct job_row *row), void *argument)
@@ -121,7 +141,8 @@ int job_store_each(sqlite3 *db, int (*found)(void *argument, struct job_row *row
     if (sqlite3_prepare_v2(db,
                            "SELECT id, kind, state, source, target, total, copied, skipped,"
                            " cursor, rate_limit, verify, created_ms, started_ms, finished_ms,"
-                           " error, message, key, detail FROM job ORDER BY created_ms, id",
+                           " error, message, key, detail, others FROM job"
+                           " ORDER BY created_ms, id",
                            -1, &s, NULL) != SQLITE_OK)
         return failed(db);
     int code = LSM_ERR_OK, result;

@@ -213,15 +213,27 @@ int job_list(struct job_runner *runner, const char *key, const char *value,
     return LSM_ERR_OK;
 }
 
-int job_target(struct job_runner *runner, const char *id, char target[ID_SIZE])
+int job_target(struct job_runner *runner, const char *id, uint32_t i, char target[ID_SIZE])
 {
+    struct job_ends ends;
     LOCKED(&runner->lock);
     struct job *job = job_find(runner, id);
     if (!job)
         return LSM_ERR_NOT_FOUND_JOB;
-    bool made = job->row.state == LSM_JOB_STATE_DONE && job->row.kind != LSM_JOB_KIND_RANGE;
-    memcpy(target, made ? job->row.target : "", made ? ID_SIZE : 1);
+    bool made = job->row.state == LSM_JOB_STATE_DONE && job->row.kind != LSM_JOB_KIND_RANGE &&
+                job_row_member(&job->row, i, &ends);
+    memcpy(target, made ? ends.target : "", made ? ID_SIZE : 1);
     return LSM_ERR_OK;
+}
+
+static bool has_member(const struct job_row *row, const char *source, const char *target)
+{
+    struct job_ends ends;
+    for (uint32_t i = 0; job_row_member(row, i, &ends); i++)
+        if ((!source || strcmp(ends.source, source) == 0) &&
+            (!target || strcmp(ends.target, target) == 0))
+            return true;
+    return false;
 }
 
 static bool job_of(struct job_runner *runner, const char *source, const char *target,
@@ -229,8 +241,7 @@ static bool job_of(struct job_runner *runner, const char *source, const char *ta
 {
     LOCKED(&runner->lock);
     for (struct job *job = runner->last; job; job = job->prev) {
-        if (job_state_ended(job->row.state) || (source && strcmp(job->row.source, source) != 0) ||
-            (target && strcmp(job->row.target, target) != 0))
+        if (job_state_ended(job->row.state) || !has_member(&job->row, source, target))
             continue;
         memcpy(id, job->row.id, ID_SIZE);
         return true;

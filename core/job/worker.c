@@ -52,7 +52,7 @@ struct job *job_alloc(struct job_row *row, const struct job_body *body, void *co
         return NULL;
     }
     job->row = *row;
-    row->message = row->key = row->detail = NULL;
+    row->message = row->key = row->detail = row->others = NULL;
     job->body = body;
     job->context = context;
     job->lane = lane;

@@ -100,6 +100,35 @@ START_TEST(read_only_disk_keeps_its_jobs)
 }
 END_TEST
 
+/* SQLite keeps a database's user_version in bytes 60 to 63. One that is older would be upgraded
+ * where that can be written. */
+START_TEST(read_only_disk_with_an_older_catalog)
+{
+    if (!disk_is_there)
+        return;
+    autotext char *database = strdup(path_of("%s/default/pool.db", world.directory));
+    lsm_connect *conn = NULL;
+    lsm_error_ptr e = NULL;
+    size_t size = 0;
+    world_close();
+    autotext char *bytes = file_read(database, &size);
+    char version = bytes[63];
+    bytes[63] = 1;
+    file_write(database, bytes, size);
+    disk_set_read_only(true);
+    autotext char *before = files_look(world.directory);
+    ck_assert_int_eq(world_connect(world.uri, &conn, &e), LSM_ERR_READ_ONLY);
+    ck_assert_ptr_nonnull(strstr(lsm_error_message_get(e), "older version 1"));
+    ck_assert_ptr_nonnull(lsm_error_hint_get(e));
+    lsm_error_free(e);
+    UNCHANGED(before, world.directory);
+    disk_set_read_only(false);
+    bytes[63] = version;
+    file_write(database, bytes, size);
+    world_open();
+}
+END_TEST
+
 /* An empty directory there cannot become a root. */
 START_TEST(read_only_disk_gets_no_root)
 {
@@ -128,6 +157,7 @@ TCase *read_only_disk(void)
     tcase_add_test(tests, read_only_disk_is_read);
     tcase_add_test(tests, read_only_disk_is_not_changed);
     tcase_add_test(tests, read_only_disk_keeps_its_jobs);
+    tcase_add_test(tests, read_only_disk_with_an_older_catalog);
     tcase_add_test(tests, read_only_disk_gets_no_root);
     return tests;
 }

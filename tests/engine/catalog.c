@@ -14,6 +14,7 @@
 #define LAYER "0123456789abcdef0123456789abcdef"
 #define VOLUME "60112233445566778899aabbccddeeff"
 #define JOB "ff112233445566778899aabbccddeeff"
+#define MEMBERS VOLUME " " LAYER " " JOB " " POOL
 
 static struct catalog *catalog;
 
@@ -53,7 +54,8 @@ static void add_rows(void)
                           .source = VOLUME,
                           .target = VOLUME,
                           .kind = LSM_JOB_KIND_COPY,
-                          .state = LSM_JOB_STATE_DONE};
+                          .state = LSM_JOB_STATE_DONE,
+                          .others = (char *)MEMBERS};
     ck_assert_int_eq(catalog_begin(catalog), OK);
     ck_assert_int_eq(catalog_layer_add(catalog, &layer), OK);
     volume.top = layer.row;
@@ -179,6 +181,60 @@ START_TEST(a_newer_version_is_refused_by_name)
 }
 END_TEST
 
+static int on_older_job(void *argument, struct job_row *row)
+{
+    (void)argument;
+    ck_assert_str_eq(row->id, JOB);
+    ck_assert_ptr_null(row->others);
+    rows++;
+    return OK;
+}
+
+/* Before groups had jobs. */
+START_TEST(an_older_version_is_upgraded)
+{
+    edit("ALTER TABLE job DROP COLUMN others; PRAGMA user_version = 1");
+    for (int again = 0; again < 2; again++) {
+        open_catalog(NULL);
+        rows = 0;
+        ck_assert_int_eq(job_store_each(catalog_database(catalog), on_older_job, NULL), OK);
+        ck_assert_uint_eq(rows, 1);
+        ck_assert_int_eq(read_all(), OK);
+        ck_assert_uint_eq(rows, 5);
+        catalog_close(catalog);
+        catalog = NULL;
+    }
+    edit("UPDATE job SET others = '" MEMBERS "'");
+}
+END_TEST
+
+static int on_group(void *argument, struct job_row *row)
+{
+    struct job_ends ends;
+    (void)argument;
+    ck_assert(job_row_member(row, 0, &ends));
+    ck_assert_str_eq(ends.source, VOLUME);
+    ck_assert_str_eq(ends.target, VOLUME);
+    ck_assert(job_row_member(row, 1, &ends));
+    ck_assert_str_eq(ends.source, VOLUME);
+    ck_assert_str_eq(ends.target, LAYER);
+    ck_assert(job_row_member(row, 2, &ends));
+    ck_assert_str_eq(ends.source, JOB);
+    ck_assert_str_eq(ends.target, POOL);
+    ck_assert(!job_row_member(row, 3, &ends));
+    rows++;
+    return OK;
+}
+
+START_TEST(a_groups_job_keeps_its_members)
+{
+    open_catalog(NULL);
+    rows = 0;
+    ck_assert_int_eq(job_store_each(catalog_database(catalog), on_group, NULL), OK);
+    ck_assert_uint_eq(rows, 1);
+}
+END_TEST
+
 START_TEST(another_database_is_refused)
 {
     edit("PRAGMA application_id = 1");
@@ -232,6 +288,11 @@ static const struct {
     {"UPDATE job SET copied = -1", "job"},
     {"UPDATE job SET cursor = -1", "job"},
     {"UPDATE job SET kind = -1", "job"},
+    {"UPDATE job SET others = ''", "job"},
+    {"UPDATE job SET others = source", "job"},
+    {"UPDATE job SET others = others || ' '", "job"},
+    {"UPDATE job SET others = replace(others, ' ', ',')", "job"},
+    {"UPDATE job SET others = upper(others)", "job"},
 };
 
 START_TEST(a_damaged_row_is_named)
@@ -275,6 +336,8 @@ TCase *test_catalog(void)
     tcase_add_test(tcase, rows_are_there_after_an_open);
     tcase_add_test(tcase, a_transaction_is_kept_whole_or_not_at_all);
     tcase_add_test(tcase, a_newer_version_is_refused_by_name);
+    tcase_add_test(tcase, an_older_version_is_upgraded);
+    tcase_add_test(tcase, a_groups_job_keeps_its_members);
     tcase_add_test(tcase, another_database_is_refused);
     tcase_add_test(tcase, rubbish_is_refused);
     tcase_add_test(tcase, a_pool_without_a_row_is_refused);
