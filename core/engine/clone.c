@@ -11,6 +11,7 @@
 
 #include "freeze.h"
 #include "replicate.h"
+#include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
 #include "../util/guid.h"
@@ -20,26 +21,24 @@ struct member {
     struct layer *top;
     struct volume_row row;
     struct volume *fresh;
-    struct freeze freeze;
-    bool frozen;
 };
 
-static int record(const struct member *member, struct catalog *catalog)
+static int record(const struct member *member, const struct layer *instant, struct catalog *catalog)
 {
-    int code = freeze_record(&member->freeze);
-    if (code == LSM_ERR_OK)
-        code = catalog_layer_adopt(catalog, member->top->row, member->freeze.instant->row,
-                                   member->row.size, false);
+    int code =
+        catalog_layer_adopt(catalog, member->top->row, instant->row, member->row.size, false);
     return code == LSM_ERR_OK ? catalog_volume_add(catalog, &member->row) : code;
 }
 
-static int commit(struct pool *pool, const struct member *members, uint32_t count)
+static int commit(struct pool *pool, const struct member *members, const struct freeze *freezes,
+                  uint32_t count)
 {
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;
+    code = freeze_record_all(freezes, count);
     for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
-        code = record(&members[i], pool->catalog);
+        code = record(&members[i], freezes[i].instant, pool->catalog);
     return catalog_end(pool->catalog, code);
 }
 
@@ -70,24 +69,10 @@ static int prepare(struct member *member, const struct plan *plan)
     return code;
 }
 
-static int freeze_all(struct member *members, uint32_t count)
-{
-    int code = LSM_ERR_OK;
-    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++) {
-        struct volume *source = members[i].plan->source;
-        code = count > 1 ? freeze_prepare_still(&members[i].freeze, source)
-                         : freeze_prepare(&members[i].freeze, source);
-        members[i].frozen = code == LSM_ERR_OK;
-    }
-    return code;
-}
-
 static void discard(struct pool *pool, struct member *members, uint32_t count)
 {
     struct _lsm_error *why = error_take();
     for (uint32_t i = 0; i < count; i++) {
-        if (members[i].frozen)
-            freeze_undo(&members[i].freeze);
         volume_free(members[i].fresh);
         if (members[i].top)
             pool_spare_return(pool, members[i].top);
@@ -95,10 +80,9 @@ static void discard(struct pool *pool, struct member *members, uint32_t count)
     error_restore(why);
 }
 
-static void show(struct member *member)
+static void show(struct member *member, struct layer *instant)
 {
-    struct layer *top = member->top, *instant = member->freeze.instant;
-    freeze_done(&member->freeze);
+    struct layer *top = member->top;
     top->below = instant;
     top->below_limit = member->row.size;
     instant->uses++;
@@ -109,20 +93,27 @@ static void show(struct member *member)
 int clone_make(const struct plan *plans, uint32_t count, struct volume **clones)
 {
     struct pool *pool = plans[0].pool;
-    struct member *members = calloc(count, sizeof *members);
-    int code = members ? LSM_ERR_OK : error_no_memory();
-    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
-        code = prepare(&members[i], &plans[i]);
-    if (code == LSM_ERR_OK)
-        code = freeze_all(members, count);
-    if (code == LSM_ERR_OK)
-        code = commit(pool, members, count);
-    if (code != LSM_ERR_OK && members)
-        discard(pool, members, count);
+    autofree struct member *members = calloc(count, sizeof *members);
+    autofree struct freeze *freezes = calloc(count, sizeof *freezes);
+    if (!members || !freezes)
+        return error_no_memory();
+    int code = LSM_ERR_OK;
     for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++) {
-        show(&members[i]);
+        freezes[i].volume = plans[i].source;
+        code = prepare(&members[i], &plans[i]);
+    }
+    if (code == LSM_ERR_OK)
+        code = freeze_prepare_all(freezes, count, 0);
+    if (code == LSM_ERR_OK && (code = commit(pool, members, freezes, count)) != LSM_ERR_OK)
+        freeze_undo_all(freezes, count);
+    if (code != LSM_ERR_OK) {
+        discard(pool, members, count);
+        return code;
+    }
+    freeze_done_all(freezes, count);
+    for (uint32_t i = 0; i < count; i++) {
+        show(&members[i], freezes[i].instant);
         clones[i] = members[i].fresh;
     }
-    free(members);
     return code;
 }

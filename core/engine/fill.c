@@ -42,7 +42,7 @@ static int checkpoint(void *argument, const struct mover *mover)
 {
     struct job *job = argument;
     struct job_row row = job_row_as(job, LSM_JOB_STATE_RUNNING);
-    row.cursor = mover->cursor;
+    row.cursor = FILL(job)->start + mover->cursor;
     row.copied = mover->copied;
     row.skipped = mover->skipped;
     int code = fill_save(job, &row);
@@ -82,7 +82,7 @@ int fill_move_delta(struct job *job, const struct stack *source, const struct de
                           .delta = delta != NULL,
                           .delta_depth = delta ? delta->depth : 0,
                           .regions = delta ? delta->regions : NULL,
-                          .cursor = job->row.cursor,
+                          .cursor = job->row.cursor - FILL(job)->start,
                           .copied = job->row.copied,
                           .skipped = job->row.skipped,
                           .verify = job->row.verify,

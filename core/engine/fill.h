@@ -13,6 +13,7 @@
 struct fill {            /* the job's context */
     struct pool *pool;   /* that is filled */
     struct pool *source; /* that is read; NULL: it is not here */
+    uint64_t start;      /* where, among all that the job fills, the layer at hand begins */
 };
 
 #define FILL(job) ((struct fill *)(job)->context)
@@ -22,7 +23,8 @@ struct job *fill_job_alloc(struct job_row *row, const struct job_body *body, str
 
 int fill_save(struct job *job, const struct job_row *row); /* a transaction of its own */
 int fill_forget(struct job *job);
-/* Moves all of `source` that the job has not moved yet; the target is open. */
+/* Moves all of `source` that the job has not moved yet; the target is open. The job's cursor is
+ * behind `start`. */
 int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size);
 /* The same of a delta alone, whose bytes become the job's total. */
 struct delta {

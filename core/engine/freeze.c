@@ -31,7 +31,8 @@ static int still(struct freeze *freeze)
     return layer_flush(volume->top);
 }
 
-static int prepare(struct freeze *freeze, struct volume *volume, bool still_anyway)
+static int prepare(struct freeze *freeze, struct volume *volume, bool still_anyway,
+                   uint64_t promised)
 {
     struct pool *pool = volume->pool;
     struct layer *top = volume->top;
@@ -51,7 +52,7 @@ static int prepare(struct freeze *freeze, struct volume *volume, bool still_anyw
     }
     bool full = volume->provision == LSM_VOLUME_PROVISION_FULL;
     if (full)
-        code = pool_check_space(pool, volume->size, "the new top of a FULL volume");
+        code = pool_check_space(pool, promised + volume->size, "the new top of a FULL volume");
     if (code == LSM_ERR_OK)
         code = guid_make(freeze->generation);
     if (code == LSM_ERR_OK)
@@ -69,12 +70,12 @@ static int prepare(struct freeze *freeze, struct volume *volume, bool still_anyw
 
 int freeze_prepare(struct freeze *freeze, struct volume *volume)
 {
-    return prepare(freeze, volume, false);
+    return prepare(freeze, volume, false, 0);
 }
 
 int freeze_prepare_still(struct freeze *freeze, struct volume *volume)
 {
-    return prepare(freeze, volume, true);
+    return prepare(freeze, volume, true, 0);
 }
 
 int freeze_record(const struct freeze *freeze)
@@ -133,4 +134,40 @@ void freeze_undo(struct freeze *freeze)
     gate_open(&volume->gate);
     pool_spare_return(volume->pool, freeze->new_top);
     freeze->new_top = NULL;
+}
+
+/* --- several at one instant ------------------------------------------------------------------ */
+
+int freeze_prepare_all(struct freeze freezes[], uint32_t count, uint64_t promised)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int code = prepare(&freezes[i], freezes[i].volume, count > 1, promised);
+        if (code != LSM_ERR_OK) {
+            freeze_undo_all(freezes, i);
+            return code;
+        }
+        const struct layer *new_top = freezes[i].new_top;
+        promised += new_top && new_top->full ? freezes[i].volume->size : 0;
+    }
+    return LSM_ERR_OK;
+}
+
+int freeze_record_all(const struct freeze freezes[], uint32_t count)
+{
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = freeze_record(&freezes[i]);
+    return code;
+}
+
+void freeze_done_all(struct freeze freezes[], uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        freeze_done(&freezes[i]);
+}
+
+void freeze_undo_all(struct freeze freezes[], uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        freeze_undo(&freezes[i]);
 }

@@ -7,6 +7,8 @@
  *     freeze_record()      its rows, in the caller's transaction
  *     freeze_done() or freeze_undo()    by how the transaction ended; writes go on
  *
+ * Several are frozen at one instant: all of them stand still before the first goes on.
+ *
  * A top that holds nothing is not frozen: the layer below it is that instant already.
  */
 #ifndef REPLICANT_ENGINE_FREEZE_H
@@ -30,5 +32,12 @@ int freeze_prepare_still(struct freeze *freeze, struct volume *volume);
 int freeze_record(const struct freeze *freeze);
 void freeze_done(struct freeze *freeze);
 void freeze_undo(struct freeze *freeze); /* keeps the thread's error */
+
+/* The same for several of one pool, each with its `volume` set. `promised`: bytes of the pool that
+ * the caller has given away already. */
+int freeze_prepare_all(struct freeze freezes[], uint32_t count, uint64_t promised);
+int freeze_record_all(const struct freeze freezes[], uint32_t count);
+void freeze_done_all(struct freeze freezes[], uint32_t count);
+void freeze_undo_all(struct freeze freezes[], uint32_t count);
 
 #endif

@@ -230,6 +230,9 @@ static bool is_orphan(struct root *root, const struct hold *hold)
     for (const struct mirror *m = root->mirrors; m; m = m->next)
         if (strcmp(m->target, hold->owner) == 0 && m->state == LSM_REPLICATION_STATE_SPLIT)
             return false; /* the split point */
+    const struct volume *filled = volume_find(root, hold->owner);
+    if (filled && !filled->ready)
+        return false; /* a member of a group that is copied */
     if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
         return true;
     bool ended = job->state >= LSM_JOB_STATE_DONE;

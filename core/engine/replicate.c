@@ -9,33 +9,9 @@
 #include "../util/cleanup.h"
 #include "../util/error.h"
 
-static struct volume *volume_by_key(struct root *root, const char *key)
-{
-    for (uint32_t i = 0; i < root->pool_count; i++)
-        for (struct volume *v = root->pools[i]->volumes; v; v = v->hh.next)
-            if (v->key && strcmp(v->key, key) == 0)
-                return v;
-    return NULL;
-}
-
-static int replay(struct root *root, const struct volume *made, const char *request, char **job)
-{
-    char id[ID_SIZE];
-    if (!made->request || strcmp(made->request, request) != 0) {
-        error_set(LSM_ERR_NAME_CONFLICT, made->key,
-                  "the key «%s» was used to make the volume «%s» by another request", made->key,
-                  made->name);
-        error_hint("use a new key for a new request");
-        return LSM_ERR_NAME_CONFLICT;
-    }
-    if (made->ready)
-        return LSM_ERR_OK;
-    if (!job_of_target(root->runner, made->id, id))
-        return error_set(LSM_ERR_LIB_BUG, made->id, "the volume «%s» is filled by no job",
-                         made->name);
-    *job = strdup(id);
-    return *job ? LSM_ERR_JOB_STARTED : error_no_memory();
-}
+/* Before the place of a volume in the group that it was made with; a request's text begins with a
+ * number. */
+#define PLACE '#'
 
 static int check_type(const struct plan *plan)
 {
@@ -63,12 +39,9 @@ static int check(struct root *root, const lsm_pool *pool, const lsm_volume *sour
         return error_set(LSM_ERR_NOT_FOUND_POOL, pool_id, "there is no pool with the id %s in %s",
                          pool_id, root->path);
     if ((code = pool_check_writable(plan->pool)) != LSM_ERR_OK ||
-        (code = check_type(plan)) != LSM_ERR_OK ||
-        (code = volume_check_name(plan->pool, plan->name)) != LSM_ERR_OK)
+        (code = check_type(plan)) != LSM_ERR_OK)
         return code;
-    return plan->type == LSM_VOLUME_REPLICATE_COPY
-               ? pool_check_space(plan->pool, plan->source->size, "a copy")
-               : LSM_ERR_OK;
+    return volume_check_name(plan->pool, plan->name);
 }
 
 static int append_record(struct volume *volume, struct record_list *made)
@@ -90,7 +63,7 @@ static int make_clones(const struct plan *plans, uint32_t count, struct record_l
 static int carry_out(const struct plan *plans, uint32_t count, struct record_list *made, char **job)
 {
     switch (plans[0].type) {
-    case LSM_VOLUME_REPLICATE_COPY: return copy_begin(plans, job);
+    case LSM_VOLUME_REPLICATE_COPY: return copy_begin(plans, count, job);
     case LSM_VOLUME_REPLICATE_MIRROR_ASYNC:
     case LSM_VOLUME_REPLICATE_MIRROR_SYNC: return mirror_begin(plans, job);
     default: return make_clones(plans, count, made);
@@ -101,6 +74,7 @@ static int carry_out(const struct plan *plans, uint32_t count, struct record_lis
 
 static int check_all(struct root *root, const struct replicate_request *request, struct plan *plans)
 {
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < request->count; i++) {
         int code = check(root, request->pool, request->sources[i], &plans[i]);
         if (code != LSM_ERR_OK)
@@ -114,26 +88,71 @@ static int check_all(struct root *root, const struct replicate_request *request,
                                  "the volume «%s» is in another pool than the rest of the group",
                                  plans[i].source->name);
         }
+        bytes += plans[i].source->size;
     }
-    return LSM_ERR_OK;
+    return request->type == LSM_VOLUME_REPLICATE_COPY
+               ? pool_check_space(plans->pool, bytes, request->count > 1 ? "the group" : "a copy")
+               : LSM_ERR_OK;
 }
 
-/* What a key made is found again by the sources; a group of which one is gone is not the same. */
-static int replay_all(struct root *root, const struct plan *plans,
-                      const struct replicate_request *request, struct volume *first,
-                      struct record_list *made, char **job)
+/* --- keys ------------------------------------------------------------------------------------ */
+
+static bool is_first(const struct volume *made)
 {
-    int code = replay(root, first, plans[0].request, job);
-    if (code != LSM_ERR_OK || request->count == 1)
-        return code == LSM_ERR_OK ? append_record(first, made) : code;
-    for (uint32_t i = 0; i < request->count && code == LSM_ERR_OK; i++) {
-        struct volume *v = first->pool->volumes;
-        while (v && !(v->key && strcmp(v->key, first->key) == 0 &&
-                      strcmp(v->parent, request->sources[i]->id) == 0))
-            v = v->hh.next;
+    return made->request && made->request[0] != PLACE;
+}
+
+/* `request` NULL: any of what was made with the key, the first of a group if that is there. */
+static struct volume *volume_by_key(struct root *root, const char *key, const char *request)
+{
+    struct volume *found = NULL;
+    for (uint32_t i = 0; i < root->pool_count; i++)
+        for (struct volume *v = root->pools[i]->volumes; v; v = v->hh.next) {
+            if (!v->key || strcmp(v->key, key) != 0)
+                continue;
+            if (request ? v->request && strcmp(v->request, request) == 0 : is_first(v))
+                return v;
+            found = request ? NULL : v;
+        }
+    return found;
+}
+
+static int key_conflict(const struct volume *made)
+{
+    error_set(LSM_ERR_NAME_CONFLICT, made->key,
+              "the key «%s» was used to make the volume «%s» by another request", made->key,
+              made->name);
+    error_hint("use a new key for a new request");
+    return LSM_ERR_NAME_CONFLICT;
+}
+
+static int give_job(struct root *root, const struct volume *unready, char **job)
+{
+    char id[ID_SIZE];
+    if (!job_of_target(root->runner, unready->id, id))
+        return error_set(LSM_ERR_LIB_BUG, unready->id, "the volume «%s» is filled by no job",
+                         unready->name);
+    *job = strdup(id);
+    return *job ? LSM_ERR_JOB_STARTED : error_no_memory();
+}
+
+/* What a key has made, in the order of the request; a group of which one is gone is not the same.
+ */
+static int replay(struct root *root, const struct plan *plans, uint32_t count,
+                  const struct volume *any, struct record_list *made, char **job)
+{
+    const char *key = any->key;
+    const struct volume *first = volume_by_key(root, key, plans[0].request);
+    if (!first && is_first(any))
+        return key_conflict(any);
+    if (first && !first->ready)
+        return give_job(root, first, job);
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++) {
+        struct volume *v = volume_by_key(root, key, plans[i].request);
         code = v ? append_record(v, made)
-                 : error_set(LSM_ERR_NAME_CONFLICT, first->key,
-                             "of the group that the key «%s» made a member is gone", first->key);
+                 : error_set(LSM_ERR_NAME_CONFLICT, key,
+                             "of the group that the key «%s» made a member is gone", key);
     }
     return code;
 }
@@ -143,9 +162,9 @@ static int replicate_locked(struct root *root, const struct replicate_request *r
 {
     const char *key = request->options->key;
     for (int flushed = 0;; flushed++) {
-        struct volume *before = key ? volume_by_key(root, key) : NULL;
+        struct volume *before = key ? volume_by_key(root, key, NULL) : NULL;
         if (before)
-            return replay_all(root, plans, request, before, made, job);
+            return replay(root, plans, request->count, before, made, job);
         int code = check_all(root, request, plans);
         if (code != LSM_ERR_OK || flushed)
             return code == LSM_ERR_OK ? carry_out(plans, request->count, made, job) : code;
@@ -159,7 +178,7 @@ static int replicate_locked(struct root *root, const struct replicate_request *r
     }
 }
 
-/* The whole request as one text: what an idempotency key stands for. */
+/* The whole request as one text: what an idempotency key stands for. No name has a line's end. */
 static char *text_of(const struct replicate_request *request)
 {
     char *text = NULL;
@@ -171,7 +190,7 @@ static char *text_of(const struct replicate_request *request)
     for (uint32_t i = 0; i < request->count; i++) {
         const lsm_volume *source = request->sources[i];
         const char *pool = request->pool ? request->pool->id : source->pool_id;
-        fprintf(out, " %s %s %s", source->id, pool ? pool : "", request->names[i]);
+        fprintf(out, "%c%s %s %s", i ? '\n' : ' ', source->id, pool ? pool : "", request->names[i]);
     }
     if (fclose(out) == 0)
         return text;
@@ -179,24 +198,41 @@ static char *text_of(const struct replicate_request *request)
     return NULL;
 }
 
+/* Each volume keeps what it was asked for with: the first of a group the whole text, each other one
+ * its place in it. */
+static int fill_plans(const struct replicate_request *request, struct plan *plans)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        plans[i] = (struct plan){
+            .type = request->type, .name = request->names[i], .options = request->options};
+        if (i == 0)
+            plans[i].request = text_of(request);
+        else if (asprintf(&plans[i].request, "%c%u", PLACE, i) < 0)
+            plans[i].request = NULL;
+        if (!plans[i].request)
+            return error_no_memory();
+    }
+    return LSM_ERR_OK;
+}
+
 int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
               char **job)
 {
-    if (request->count != 1 && request->type != LSM_VOLUME_REPLICATE_CLONE) {
+    if (request->count != 1 && request->type != LSM_VOLUME_REPLICATE_CLONE &&
+        request->type != LSM_VOLUME_REPLICATE_COPY) {
         error_set(LSM_ERR_NO_SUPPORT, NULL,
-                  "this version of the embedded engine copies and mirrors one volume a call");
-        error_hint("clone the group at one instant, and replicate the clones one by one");
+                  "this version of the embedded engine mirrors one volume a call");
+        error_hint("clone or copy the group at one instant, or mirror its volumes one by one");
         return LSM_ERR_NO_SUPPORT;
     }
-    autofree char *text = text_of(request);
-    autofree struct plan *plans = calloc(request->count, sizeof *plans);
-    if (!text || !plans)
-        return error_no_memory();
-    for (uint32_t i = 0; i < request->count; i++)
-        plans[i] = (struct plan){.type = request->type,
-                                 .name = request->names[i],
-                                 .options = request->options,
-                                 .request = text};
-    LOCKED(&root->lock);
-    return replicate_locked(root, request, plans, made, job);
+    struct plan *plans = calloc(request->count, sizeof *plans);
+    int code = plans ? fill_plans(request, plans) : error_no_memory();
+    if (code == LSM_ERR_OK) {
+        LOCKED(&root->lock);
+        code = replicate_locked(root, request, plans, made, job);
+    }
+    for (uint32_t i = 0; i < request->count && plans; i++)
+        free(plans[i].request);
+    free(plans);
+    return code;
 }

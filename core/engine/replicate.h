@@ -16,7 +16,7 @@ struct plan {
     struct pool *pool; /* where the target goes */
     const char *name;
     const struct _lsm_replicate_options *options;
-    const char *request; /* what was asked for, in one text: what a key stands for */
+    char *request; /* what was asked for, in one text: what a key stands for */
 };
 
 int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
@@ -26,7 +26,7 @@ int replicate(struct root *root, const struct replicate_request *request, struct
 int clone_make(const struct plan *plans, uint32_t count, struct volume **clones);
 
 /* copy.c */
-int copy_begin(const struct plan *plan, char **job);
+int copy_begin(const struct plan *plans, uint32_t count, char **job);
 
 /* flatten.c: makes the clones of a volume whole, so that nothing depends on it any more. */
 int flatten_begin(struct volume *source, char **job);

@@ -17,7 +17,7 @@ static const struct suite suites[] = {
      {capabilities, delete_volume, enable, last_error, names, outputs, pools, search, sizes, tags,
       unknown, volume_record}},
     {"io", {extents, io_calls, resize}},
-    {"replicate", {detach, groups, keys, ranges, range_jobs, refusals}},
+    {"replicate", {detach, group_copy, groups, keys, ranges, range_jobs, refusals}},
     {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
     {"mirrors", {mirror_data, mirrors}},
     {"mirror-sync", {sync_away, sync_split, sync_table, sync_target, sync_writers}},

@@ -26,6 +26,7 @@ TCase *resize(void);
 
 /* replicate: asking for replicants */
 TCase *detach(void);
+TCase *group_copy(void);
 TCase *groups(void);
 TCase *keys(void);
 TCase *range_jobs(void);

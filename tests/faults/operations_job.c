@@ -94,6 +94,69 @@ static int act_ranges_there(struct outcome *outcome)
     return code;
 }
 
+/* --- a group --- */
+
+static int copy_group(const char *pool_name, struct outcome *outcome)
+{
+    lsm_pool *pool = world_pool(pool_name);
+    lsm_volume *sources[] = {world_volume("src", "default"), world_volume("child", "default")};
+    const char *names[] = {"first", "second"};
+    lsm_volume **made = NULL;
+    uint32_t count = 0;
+    char *job = NULL;
+    int code = lsm_volume_group_replicate(world.conn, pool, LSM_VOLUME_REPLICATE_COPY, sources,
+                                          names, 2, NULL, &made, &count, &job, 0);
+    MUST(!made && (code == LSM_ERR_JOB_STARTED) == (job != NULL));
+    world_outcome(code, outcome);
+    if (code == LSM_ERR_JOB_STARTED)
+        code = world_outcome_of_job(job, outcome);
+    free(job);
+    lsm_volume_record_free(sources[0]);
+    lsm_volume_record_free(sources[1]);
+    lsm_pool_record_free(pool);
+    return code;
+}
+
+static int act_copy_group_here(struct outcome *outcome)
+{
+    return copy_group("default", outcome);
+}
+
+static int act_copy_group_there(struct outcome *outcome)
+{
+    return copy_group("other", outcome);
+}
+
+static void expect_group_here(void)
+{
+    nth_model_copy("src", "first", "default");
+    nth_model_copy("child", "second", "default");
+}
+
+static void expect_group_there(void)
+{
+    nth_model_copy("src", "first", "other");
+    nth_model_copy("child", "second", "other");
+}
+
+/* All or none. */
+static bool is_group(const char *pool)
+{
+    bool first = nth_has("first", pool);
+    MUST(nth_has("second", pool) == first);
+    return first;
+}
+
+static bool is_group_here(void)
+{
+    return is_group("default");
+}
+
+static bool is_group_there(void)
+{
+    return is_group("other");
+}
+
 /* --- cancel, pause, close --- */
 
 static bool job_is(lsm_job_state state)
@@ -219,6 +282,17 @@ static const struct scenario scenarios[] = {
      .expect = expect_copy_there,
      .is_done = is_copy_there},
     {.name = "ranges-there", .awaits_job = true, .two_pools = true, .act = act_ranges_there},
+    {.name = "copy-group-here",
+     .awaits_job = true,
+     .act = act_copy_group_here,
+     .expect = expect_group_here,
+     .is_done = is_group_here},
+    {.name = "copy-group-there",
+     .awaits_job = true,
+     .two_pools = true,
+     .act = act_copy_group_there,
+     .expect = expect_group_there,
+     .is_done = is_group_there},
     {.name = "cancel",
      .two_pools = true,
      .prepare = begin_slow_copy,
