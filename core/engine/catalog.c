@@ -51,8 +51,8 @@ static const char *const texts[STATEMENTS] = {
     [REPLICATION_PUT] =
         "INSERT OR REPLACE INTO replication (id, side, peer, source, target, type, state, epoch,"
         " generation, interval_ms, rate_limit, on_error, synced_ms, synced_bytes,"
-        " synced_duration_ms, error, message, diverged)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " synced_duration_ms, error, message, diverged, group_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [REPLICATION_REMOVE] = "DELETE FROM replication WHERE id = ? AND side = ?",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -314,8 +314,7 @@ static int read_volume(sqlite3_stmt *row, void *argument)
     };
     if (!id_copy(volume.id, text(row, 0)) || !volume.name || !volume.name[0] ||
         utf8_check(volume.name, UTF8_NAME_MAX, NULL) != UTF8_FINE || volume.size == 0 ||
-        volume.size > INT64_MAX || volume.size % 4096 ||
-        (volume.parent && !guid_is(volume.parent)))
+        volume.size > INT64_MAX || volume.size % 4096 || (volume.parent && !guid_is(volume.parent)))
         return bad_row(sink, "volume");
     return sink->volume(sink->argument, &volume);
 }
@@ -378,10 +377,11 @@ static int read_replication(sqlite3_stmt *row, void *argument)
         .error = sqlite3_column_int(row, 15),
         .message = text(row, 16),
         .diverged = text(row, 17),
+        .group = text(row, 18),
     };
     if (!id_copy(r.id, text(row, 0)) || !id_copy(r.peer, text(row, 2)) ||
         !id_copy(r.source, text(row, 3)) || !id_copy(r.target, text(row, 4)) ||
-        r.side > SIDE_TARGET || r.state < 1 || r.state > 7)
+        r.side > SIDE_TARGET || r.state < 1 || r.state > 7 || (r.group && !guid_is(r.group)))
         return bad_row(sink, "replication");
     if (text(row, 8)[0] && !id_copy(r.generation, text(row, 8)))
         return bad_row(sink, "replication");
@@ -395,7 +395,7 @@ int catalog_replications(struct catalog *catalog,
     return each(catalog,
                 "SELECT id, side, peer, source, target, type, state, epoch, generation,"
                 " interval_ms, rate_limit, on_error, synced_ms, synced_bytes, synced_duration_ms,"
-                " error, message, diverged FROM replication",
+                " error, message, diverged, group_id FROM replication",
                 read_replication, &sink);
 }
 
@@ -523,12 +523,12 @@ int catalog_hold_remove(struct catalog *catalog, const char *owner)
 
 int catalog_replication_put(struct catalog *catalog, const struct replication_row *row)
 {
-    return catalog_run(catalog, REPLICATION_PUT, "titttiiitiiiiiiitt", row->id, (int64_t)row->side,
+    return catalog_run(catalog, REPLICATION_PUT, "titttiiitiiiiiiittt", row->id, (int64_t)row->side,
                        row->peer, row->source, row->target, (int64_t)row->type, (int64_t)row->state,
                        (int64_t)row->epoch, row->generation, (int64_t)row->interval_ms,
                        (int64_t)row->rate_limit, (int64_t)row->on_error, (int64_t)row->synced_ms,
                        (int64_t)row->synced_bytes, (int64_t)row->synced_duration_ms,
-                       (int64_t)row->error, row->message, row->diverged);
+                       (int64_t)row->error, row->message, row->diverged, row->group);
 }
 
 int catalog_replication_remove(struct catalog *catalog, const char *id, enum replication_side side)

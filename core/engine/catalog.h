@@ -59,7 +59,7 @@ struct replication_row {
     uint64_t epoch, rate_limit, synced_ms, synced_bytes, synced_duration_ms;
     uint32_t interval_ms;
     int error;
-    const char *message, *diverged; /* NULL: none */
+    const char *message, *diverged, *group; /* NULL: none */
 };
 
 /* Opens <pool directory>/pool.db, or finishes making it (for `fresh`, whose id and limit it then

@@ -15,7 +15,7 @@
 #include "../util/error.h"
 
 #define APPLICATION_ID 0x52504c43 /* "RPLC" */
-#define VERSION 2
+#define VERSION 3
 #define WAL_GROWN_BYTES (1 << 20)
 #define CHECKPOINT_PAGES 512
 #define STRINGIFY(x) #x
@@ -28,6 +28,7 @@ static const char schema[] =
 /* What makes a catalog of each older version one of the next. */
 static const char *const upgrades[VERSION] = {
     [1] = "ALTER TABLE job ADD COLUMN others TEXT",
+    [2] = "ALTER TABLE replication ADD COLUMN group_id TEXT",
 };
 
 static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)

@@ -103,7 +103,7 @@ int clone_make(const struct plan *plans, uint32_t count, struct volume **clones)
         code = prepare(&members[i], &plans[i]);
     }
     if (code == LSM_ERR_OK)
-        code = freeze_prepare_all(freezes, count, 0);
+        code = freeze_prepare_all(freezes, count, false, 0);
     if (code == LSM_ERR_OK && (code = commit(pool, members, freezes, count)) != LSM_ERR_OK)
         freeze_undo_all(freezes, count);
     if (code != LSM_ERR_OK) {

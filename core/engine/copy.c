@@ -24,13 +24,6 @@
 
 static const struct job_body copy_body;
 
-/* Who holds the instant that a member is copied from. Two members may be of the same one (a clone
- * that was not written to, and its source), so only the first bears the job's id. */
-static const char *holder(const struct job_row *row, uint32_t i, const struct job_ends *member)
-{
-    return i == 0 ? row->id : member->target;
-}
-
 /* --- beginning ------------------------------------------------------------------------------- */
 
 /* What a copy consists of before it is committed: half of it is thrown away when something fails.
@@ -116,8 +109,7 @@ static int prepare(const struct plan *plans, struct draft *draft)
     if (code == LSM_ERR_OK)
         code = fill_job(plans, draft);
     for (uint32_t i = 0; i < draft->count && code == LSM_ERR_OK; i++)
-        code = pool_hold_alloc(holder(&draft->job, i, &draft->ends[i]), draft->pool,
-                               &draft->members[i].hold);
+        code = fill_hold_alloc(&draft->job, i, draft->pool, &draft->members[i].hold);
     if (code != LSM_ERR_OK)
         return code;
     draft->id = strdup(draft->job.id);
@@ -191,9 +183,9 @@ static void enter_holds(struct draft *draft)
 /* What is held of the sources goes; where that fails the next open does it. */
 static void release_holds(struct pool *source, const struct job_row *row)
 {
-    struct job_ends member;
-    for (uint32_t i = 0; job_row_member(row, i, &member); i++)
-        if (pool_hold_release(source, holder(row, i, &member)) != LSM_ERR_OK)
+    char owner[ID_SIZE];
+    for (uint32_t i = 0; job_row_part(row, i, owner); i++)
+        if (pool_hold_release(source, owner) != LSM_ERR_OK)
             error_clear();
 }
 
@@ -240,7 +232,7 @@ int copy_begin(const struct plan *plans, uint32_t count, char **job)
     struct draft draft = {.source = plans->source->pool, .pool = plans->pool, .count = count};
     int code = prepare(plans, &draft);
     if (code == LSM_ERR_OK) /* in one pool the new tops come beside the copies */
-        code = freeze_prepare_all(draft.freezes, count,
+        code = freeze_prepare_all(draft.freezes, count, false,
                                   draft.source == draft.pool ? draft.job.total : 0);
     if (code == LSM_ERR_OK)
         code = commit(&draft);
@@ -267,8 +259,7 @@ struct part {
 static int open_part(struct job *job, uint32_t i, const struct job_ends *member, struct part *part)
 {
     struct fill *copy = FILL(job);
-    struct hold *hold =
-        copy->source ? pool_hold(copy->source, holder(&job->row, i, member), true) : NULL;
+    struct hold *hold = copy->source ? fill_hold(job, i, copy->source, true) : NULL;
     part->target = volume_find(copy->pool->root, member->target);
     if (!hold || !part->target)
         return error_set(LSM_ERR_DAMAGED, job->row.id,
@@ -372,6 +363,7 @@ static int run(struct job *job)
     struct job_ends member;
     uint64_t end = 0;
     LOCKED(&root->lock);
+    fill_begin(job);
     int code = allocate(job);
     for (uint32_t i = 0; code == LSM_ERR_OK && job_row_member(&job->row, i, &member); i++) {
         const struct volume *target = volume_find(root, member.target);

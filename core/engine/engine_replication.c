@@ -21,6 +21,8 @@ static bool replication_matches(const struct mirror *m, const char *key, const c
         return strcmp(value, m->target) == 0;
     if (strcmp(key, "volume_id") == 0)
         return strcmp(value, m->source) == 0 || strcmp(value, m->target) == 0;
+    if (strcmp(key, "group_id") == 0)
+        return m->group[0] && strcmp(value, m->group) == 0;
     snprintf(number, sizeof number, "%d", strcmp(key, "type") == 0 ? (int)m->type : (int)m->state);
     return (strcmp(key, "type") == 0 || strcmp(key, "state") == 0) && strcmp(value, number) == 0;
 }

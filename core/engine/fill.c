@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
+#include <string.h>
 
 #include "fill.h"
 #include "../job/store.h"
@@ -21,6 +22,20 @@ struct job *fill_job_alloc(struct job_row *row, const struct job_body *body, str
     return job;
 }
 
+struct hold *fill_hold(struct job *job, uint32_t i, struct pool *pool, bool frozen)
+{
+    char owner[ID_SIZE];
+    return job_row_part(&job->row, i, owner) ? pool_hold(pool, owner, frozen) : NULL;
+}
+
+int fill_hold_alloc(const struct job_row *row, uint32_t i, const struct pool *owners,
+                    struct hold **hold)
+{
+    char owner[ID_SIZE];
+    job_row_part(row, i, owner);
+    return pool_hold_alloc(owner, owners, hold);
+}
+
 int fill_save(struct job *job, const struct job_row *row)
 {
     struct catalog *catalog = FILL(job)->pool->catalog;
@@ -36,6 +51,11 @@ int fill_forget(struct job *job)
     return code == LSM_ERR_OK
                ? catalog_end(catalog, job_store_remove(catalog_database(catalog), job->row.id))
                : code;
+}
+
+void fill_begin(struct job *job)
+{
+    FILL(job)->start = FILL(job)->due_ns = 0;
 }
 
 static int checkpoint(void *argument, const struct mover *mover)
@@ -71,11 +91,14 @@ int fill_move(struct job *job, const struct stack *source, struct layer *target,
     return fill_move_delta(job, source, NULL, target, size);
 }
 
+uint64_t fill_delta_bytes(const struct stack *source, const struct delta *delta, uint64_t size)
+{
+    return mover_delta_bytes(source, delta->depth, delta->regions, size);
+}
+
 int fill_move_delta(struct job *job, const struct stack *source, const struct delta *delta,
                     struct layer *target, uint64_t size)
 {
-    if (delta)
-        job_total_set(job, mover_delta_bytes(source, delta->depth, delta->regions, size));
     struct mover mover = {.source = source,
                           .target = target,
                           .size = size,
@@ -88,8 +111,11 @@ int fill_move_delta(struct job *job, const struct stack *source, const struct de
                           .verify = job->row.verify,
                           .stop = &job->stop,
                           .rate_limit = &job->rate_limit,
+                          .due_ns = FILL(job)->due_ns,
                           .checkpoint = checkpoint,
                           .foreground = foreground,
                           .argument = job};
-    return mover_run(&mover);
+    int code = mover_run(&mover);
+    FILL(job)->due_ns = mover.due_ns;
+    return code;
 }

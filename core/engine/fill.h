@@ -14,6 +14,7 @@ struct fill {            /* the job's context */
     struct pool *pool;   /* that is filled */
     struct pool *source; /* that is read; NULL: it is not here */
     uint64_t start;      /* where, among all that the job fills, the layer at hand begins */
+    uint64_t due_ns;     /* the rate limit is for all of them */
 };
 
 #define FILL(job) ((struct fill *)(job)->context)
@@ -21,16 +22,25 @@ struct fill {            /* the job's context */
 struct job *fill_job_alloc(struct job_row *row, const struct job_body *body, struct pool *pool,
                            struct pool *source);
 
+/* What the job's part in a member holds: what it is filled from, and what is filled until that is
+ * somebody's. */
+struct hold *fill_hold(struct job *job, uint32_t i, struct pool *pool, bool frozen); /* or NULL */
+int fill_hold_alloc(const struct job_row *row, uint32_t i, const struct pool *owners,
+                    struct hold **hold);
+
 int fill_save(struct job *job, const struct job_row *row); /* a transaction of its own */
 int fill_forget(struct job *job);
+/* Before the first of them, each time that the job begins to run. */
+void fill_begin(struct job *job);
 /* Moves all of `source` that the job has not moved yet; the target is open. The job's cursor is
  * behind `start`. */
 int fill_move(struct job *job, const struct stack *source, struct layer *target, uint64_t size);
-/* The same of a delta alone, whose bytes become the job's total. */
+/* The same of a delta alone. */
 struct delta {
     uint32_t depth;      /* the source's uppermost layers */
     struct map *regions; /* and these regions; NULL: none */
 };
+uint64_t fill_delta_bytes(const struct stack *source, const struct delta *delta, uint64_t size);
 int fill_move_delta(struct job *job, const struct stack *source, const struct delta *delta,
                     struct layer *target, uint64_t size);
 

@@ -338,6 +338,7 @@ static int run(struct job *job)
     int code = LSM_ERR_OK;
     LOCKED(&task.pool->root->lock);
     task.source = volume_find(task.pool->root, job->row.source);
+    fill_begin(job);
     while (code == LSM_ERR_OK && sscanf(job->row.detail, "%32s", id) == 1) {
         task.clone = volume_find(task.pool->root, id);
         code = task.source && task.clone

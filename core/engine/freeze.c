@@ -138,10 +138,10 @@ void freeze_undo(struct freeze *freeze)
 
 /* --- several at one instant ------------------------------------------------------------------ */
 
-int freeze_prepare_all(struct freeze freezes[], uint32_t count, uint64_t promised)
+int freeze_prepare_all(struct freeze freezes[], uint32_t count, bool still, uint64_t promised)
 {
     for (uint32_t i = 0; i < count; i++) {
-        int code = prepare(&freezes[i], freezes[i].volume, count > 1, promised);
+        int code = prepare(&freezes[i], freezes[i].volume, still || count > 1, promised);
         if (code != LSM_ERR_OK) {
             freeze_undo_all(freezes, i);
             return code;

@@ -33,9 +33,9 @@ int freeze_record(const struct freeze *freeze);
 void freeze_done(struct freeze *freeze);
 void freeze_undo(struct freeze *freeze); /* keeps the thread's error */
 
-/* The same for several of one pool, each with its `volume` set. `promised`: bytes of the pool that
- * the caller has given away already. */
-int freeze_prepare_all(struct freeze freezes[], uint32_t count, uint64_t promised);
+/* The same for several of one pool, each with its `volume` set; one alone stands still for nothing
+ * only if `still` says so. `promised`: bytes of the pool that the caller has given away already. */
+int freeze_prepare_all(struct freeze freezes[], uint32_t count, bool still, uint64_t promised);
 int freeze_record_all(const struct freeze freezes[], uint32_t count);
 void freeze_done_all(struct freeze freezes[], uint32_t count);
 void freeze_undo_all(struct freeze freezes[], uint32_t count);

@@ -71,6 +71,41 @@ struct volume *mirror_volume(const struct mirror *m, enum replication_side side)
     return volume_find(m->root, side == SIDE_SOURCE ? m->source : m->target);
 }
 
+static bool is_member(const struct mirror *m, const struct mirror *other)
+{
+    return other == m || (m->group[0] && strcmp(other->group, m->group) == 0 &&
+                          m->state != LSM_REPLICATION_STATE_BROKEN &&
+                          other->state != LSM_REPLICATION_STATE_BROKEN);
+}
+
+struct mirror *mirror_member(struct mirror *m, const struct mirror *after)
+{
+    struct mirror *next = after ? after->next : m->root->mirrors;
+    while (next && !is_member(m, next))
+        next = next->next;
+    return next;
+}
+
+uint32_t mirror_member_count(struct mirror *m)
+{
+    uint32_t count = 0;
+    for (EACH_MEMBER(each, m))
+        count++;
+    return count;
+}
+
+void mirrors_pin(struct mirror *m)
+{
+    for (EACH_MEMBER(each, m))
+        each->pins++;
+}
+
+void mirrors_unpin(struct mirror *m)
+{
+    for (EACH_MEMBER(each, m))
+        each->pins--;
+}
+
 static void mark(struct volume *v)
 {
     const struct mirror *target = mirror_of_target(v->pool->root, v->id);
@@ -151,7 +186,8 @@ int mirror_put(const struct mirror *m, enum replication_side side)
                                   .synced_duration_ms = m->synced_duration_ms,
                                   .error = m->error,
                                   .message = m->message,
-                                  .diverged = m->diverged[0] ? m->diverged : NULL};
+                                  .diverged = m->diverged[0] ? m->diverged : NULL,
+                                  .group = m->group[0] ? m->group : NULL};
     memcpy(row.id, m->id, ID_SIZE);
     memcpy(row.peer, side == SIDE_SOURCE ? m->target_pool : m->source_pool, ID_SIZE);
     memcpy(row.source, m->source, ID_SIZE);
@@ -160,13 +196,28 @@ int mirror_put(const struct mirror *m, enum replication_side side)
     return catalog_replication_put(mirror_pool(m, side)->catalog, &row);
 }
 
-int mirror_half_save(const struct mirror *m, enum replication_side side)
+/* Of all members in one transaction: as they are, or as they will be in that state. */
+static int save(struct mirror *m, enum replication_side side, const lsm_replication_state *state)
 {
     struct pool *pool = mirror_pool(m, side);
     if (!pool || pool->read_only)
         return LSM_ERR_OK;
     int code = catalog_begin(pool->catalog);
-    return code == LSM_ERR_OK ? catalog_end(pool->catalog, mirror_put(m, side)) : code;
+    if (code != LSM_ERR_OK)
+        return code;
+    for (EACH_MEMBER(each, m)) {
+        struct mirror next = *each;
+        next.state = state ? *state : each->state;
+        next.epoch += state != NULL;
+        if (code == LSM_ERR_OK)
+            code = mirror_put(&next, side);
+    }
+    return catalog_end(pool->catalog, code);
+}
+
+int mirror_halves_save(struct mirror *m, enum replication_side side)
+{
+    return save(m, side, NULL);
 }
 
 int mirror_half_remove(const struct mirror *m, enum replication_side side)
@@ -195,30 +246,41 @@ void mirror_state_show(struct mirror *m, lsm_replication_state state)
         event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, old, state);
 }
 
-int mirror_state_set(struct mirror *m, lsm_replication_state state)
+void mirror_state_say(struct mirror *m, lsm_replication_state state)
 {
-    struct mirror next = *m;
-    next.state = state;
-    next.epoch++;
-    int code = mirror_half_save(&next, SIDE_TARGET);
-    if (code != LSM_ERR_OK)
-        return code;
-    m->epoch = next.epoch;
-    mirror_state_show(m, state);
+    for (EACH_MEMBER(each, m)) {
+        each->epoch++;
+        mirror_state_show(each, state);
+    }
     mirrors_mark(m->root);
     mirror_tell_source(m);
-    return LSM_ERR_OK;
 }
 
-void mirror_tell_target(const struct mirror *m)
+int mirror_state_set(struct mirror *m, lsm_replication_state state)
 {
-    if (mirror_half_save(m, SIDE_TARGET) != LSM_ERR_OK)
+    int code = save(m, SIDE_TARGET, &state);
+    if (code == LSM_ERR_OK)
+        mirror_state_say(m, state);
+    return code;
+}
+
+void mirror_state_force(struct mirror *m, lsm_replication_state state)
+{
+    if (mirror_state_set(m, state) == LSM_ERR_OK)
+        return;
+    error_clear();
+    mirror_state_say(m, state);
+}
+
+void mirror_tell_target(struct mirror *m)
+{
+    if (mirror_halves_save(m, SIDE_TARGET) != LSM_ERR_OK)
         error_clear(); /* the same the other way round */
 }
 
-void mirror_tell_source(const struct mirror *m)
+void mirror_tell_source(struct mirror *m)
 {
-    if (mirror_half_save(m, SIDE_SOURCE) != LSM_ERR_OK)
+    if (mirror_halves_save(m, SIDE_SOURCE) != LSM_ERR_OK)
         error_clear(); /* the higher epoch tells it at the next open */
 }
 
@@ -227,6 +289,12 @@ void mirror_error_set(struct mirror *m, int code, const char *message)
     free(m->message);
     m->message = message ? strdup(message) : NULL;
     m->error = code;
+}
+
+void mirrors_error_set(struct mirror *m, int code, const char *message)
+{
+    for (EACH_MEMBER(each, m))
+        mirror_error_set(each, code, message);
 }
 
 /* --- the record ------------------------------------------------------------------------------ */
@@ -249,6 +317,7 @@ lsm_replication *mirror_record(struct mirror *m)
     if (record_text(&r->id, m->id) == LSM_ERR_OK &&
         record_text(&r->source_volume_id, m->source) == LSM_ERR_OK &&
         record_text(&r->target_volume_id, m->target) == LSM_ERR_OK &&
+        record_text(&r->group_id, m->group[0] ? m->group : NULL) == LSM_ERR_OK &&
         record_text(&r->generation, m->generation[0] ? m->generation : NULL) == LSM_ERR_OK &&
         record_text(&r->job_id, m->job[0] ? m->job : NULL) == LSM_ERR_OK &&
         record_text(&r->diverged_volume_id, kept ? m->diverged : NULL) == LSM_ERR_OK &&
@@ -285,14 +354,10 @@ static void note_failure(struct mirror *m, int code)
 {
     if (code == LSM_ERR_JOB_STARTED || code == LSM_ERR_NO_STATE_CHANGE || code == LSM_ERR_BUSY)
         return;
-    mirror_error_set(m, code, error_pending_message());
+    mirrors_error_set(m, code, error_pending_message());
     error_clear();
-    if (m->state != LSM_REPLICATION_STATE_IN_SYNC ||
-        mirror_state_set(m, LSM_REPLICATION_STATE_DEGRADED) == LSM_ERR_OK)
-        return;
-    m->epoch++; /* the target's pool takes nothing now; the source decides about this */
-    mirror_state_show(m, LSM_REPLICATION_STATE_DEGRADED);
-    mirror_tell_source(m);
+    if (m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        mirror_state_force(m, LSM_REPLICATION_STATE_DEGRADED); /* the source decides about this */
 }
 
 /* Beginning a ship lets the lock go, so the list is walked from its head again after each. An
@@ -310,7 +375,8 @@ bool mirrors_round(void *argument)
             continue;
         }
         bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
-        m->due_ns = now + (sync ? SYNC_ROUND_NS : m->interval_ms * 1000000ull);
+        for (EACH_MEMBER(each, m))
+            each->due_ns = now + (sync ? SYNC_ROUND_NS : each->interval_ms * 1000000ull);
         if (sync && m->sync)
             sync_sweep(m);
         else if (sync)

@@ -7,6 +7,11 @@
  * The relation's hold keeps the last common instant in the source's pool, so that what to ship is
  * always known exactly: the layers above it.
  *
+ * Relations of one group are of one instant: what is done to one of them (a ship, a change of
+ * state, a verb) is done to all, and committed for all of them at once in the pool that decides.
+ * They have one job, whose members they are. A BROKEN one does not take part any more. One that
+ * stands alone is a group of one.
+ *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
  * beginning, mirror_ship.c and mirror_move.c the jobs that move deltas, mirror_split.c what happens
  * when the roles are torn apart and joined again.
@@ -21,6 +26,7 @@ struct mirror {
     struct root *root;
     char id[ID_SIZE], source[ID_SIZE], target[ID_SIZE], generation[ID_SIZE];
     char source_pool[ID_SIZE], target_pool[ID_SIZE];
+    char group[ID_SIZE]; /* "": it stands alone */
     lsm_replication_type type;
     lsm_replication_state state;
     uint64_t epoch, rate_limit, synced_ms, synced_bytes, synced_duration_ms;
@@ -50,6 +56,15 @@ struct mirror *mirror_of_source(struct root *root, const char *volume);
 struct mirror *mirror_of_end(struct root *root, const char *volume); /* either, split or not */
 struct pool *mirror_pool(const struct mirror *m, enum replication_side side); /* NULL: away */
 struct volume *mirror_volume(const struct mirror *m, enum replication_side side);
+/* The member of a relation's group behind `after` (NULL: the first); NULL: there is none. */
+struct mirror *mirror_member(struct mirror *m, const struct mirror *after);
+#define EACH_MEMBER(each, m)                                                                       \
+    struct mirror *each = mirror_member((m), NULL);                                                \
+    each;                                                                                          \
+    each = mirror_member((m), each)
+uint32_t mirror_member_count(struct mirror *m);
+void mirrors_pin(struct mirror *m);
+void mirrors_unpin(struct mirror *m);
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
@@ -57,17 +72,22 @@ struct mirror *mirror_alloc(struct root *root);
 void mirror_enter(struct mirror *m);
 void mirror_leave(struct mirror *m); /* out of the picture, and freed */
 void mirrors_free(struct root *root);
-int mirror_put(const struct mirror *m, enum replication_side side);         /* in a transaction */
-int mirror_half_save(const struct mirror *m, enum replication_side side);   /* one of its own */
+int mirror_put(const struct mirror *m, enum replication_side side); /* in a transaction */
+/* In one transaction of its own, for the whole group; where the pool is away, nothing. */
+int mirror_halves_save(struct mirror *m, enum replication_side side);
 int mirror_half_remove(const struct mirror *m, enum replication_side side); /* and its hold */
 /* A new state in both halves, target first; a pool that is away hears of it later. */
 int mirror_state_set(struct mirror *m, lsm_replication_state state);
 /* The picture alone, and the event, when the rows were committed with something else. */
-void mirror_state_show(struct mirror *m, lsm_replication_state state);
-void mirror_error_set(struct mirror *m, int code, const char *message); /* the picture alone */
+void mirror_state_show(struct mirror *m, lsm_replication_state state);  /* of one */
+void mirror_error_set(struct mirror *m, int code, const char *message); /* of one */
+void mirrors_error_set(struct mirror *m, int code, const char *message);
+/* Where the target's catalog takes nothing, the source's half says it alone. */
+void mirror_state_force(struct mirror *m, lsm_replication_state state);
+void mirror_state_say(struct mirror *m, lsm_replication_state state); /* it does, untried */
 
-void mirror_tell_target(const struct mirror *m);
-void mirror_tell_source(const struct mirror *m); /* the source's half, after the target's */
+void mirror_tell_target(struct mirror *m);
+void mirror_tell_source(struct mirror *m); /* the source's half, after the target's */
 void mirrors_mark(struct root *root); /* notes in the volumes who may not be written, and why */
 
 /* mirror_load.c */
@@ -94,20 +114,27 @@ int mirror_target_delete(struct mirror *m); /* the volume, and with it the relat
 
 /* mirror_birth.c */
 int mirror_check_source(const struct plan *plan); /* 153: not for a synchronous one */
-int mirror_begin(const struct plan *plan, char **job);
+int mirror_begin(const struct plan *plans, uint32_t count, char **job);
 
 /* mirror_ship.c; the job's body is mirror_move.c */
 extern const struct job_body ship_body;
 struct layer *ship_common_instant(const struct mirror *m); /* NULL: none is held */
-struct mirror *ship_mirror_of(const struct job *job);
-uint64_t ship_size_of(const struct job *job);  /* the source's, at the instant */
+struct ship_end {
+    const struct mirror *m; /* NULL: gone since */
+    uint64_t size;          /* the source's, at the instant */
+};
+/* What the detail of a job's row says of its members. */
+struct mirror *ship_mirror_of(const struct job *job, uint32_t i); /* NULL: gone, or not so many */
+uint64_t ship_size_of(const struct job *job, uint32_t i);
+int ship_row_fill(lsm_job_kind kind, const struct ship_end *ends, uint32_t count,
+                  struct job_row *row);
 int ship_follow(struct mirror *m, char **job); /* while one ships: another after it */
 void ship_next(struct mirror *m);
 int ship_begin_late(struct job *job, struct mirror *m);
-int ship_row_fill(const struct mirror *m, lsm_job_kind kind, uint64_t size, struct job_row *row);
 int ship_begin(struct mirror *m, lsm_job_kind kind, char **job); /* 7, or 125: nothing to ship */
 int ship_load(struct pool *pool, struct job_row *row);
-bool ship_is_pending(struct mirror *m); /* something was written since the last */
+bool ship_is_pending(const struct mirror *m); /* something was written since the last */
+bool ships_are_pending(struct mirror *m);     /* to any of the group */
 uint64_t ship_lag_bytes(struct mirror *m);
 
 /* mirror_sync.c: MIRROR_SYNC alone */
@@ -128,7 +155,7 @@ int sync_name_instant(struct mirror *m);  /* and so does that of a source that w
 int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
 int sync_log_hand_over(struct mirror *m); /* to the pool of the target, which becomes the source */
 void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */
-int sync_grow(struct mirror *m, uint64_t size); /* before both volumes do */
+int sync_grow(struct mirror *m, uint64_t size);    /* before both volumes do */
 void sync_sweep(struct mirror *m);
 
 /* mirror_split.c */
@@ -136,7 +163,7 @@ int split_force(struct mirror *m);    /* FORCE: the target becomes writable */
 int split_exchange(struct mirror *m); /* planned, when all is shipped */
 int split_rewind(struct mirror *m, enum replication_side side, bool keep);
 int split_swap_roles(struct mirror *m);
-void split_settle_target(struct mirror *m); /* its half, and what an exchange left there */
+void split_settle_target(struct mirror *m);       /* its half, and what an exchange left there */
 void split_point_release(const struct mirror *m); /* the hold on it, if there is one */
 void split_turn(struct mirror *m);                /* the picture alone */
 

@@ -28,6 +28,7 @@ static void fill(struct mirror *m, const struct replication_row *row, const char
     m->synced_bytes = row->synced_bytes;
     m->synced_duration_ms = row->synced_duration_ms;
     snprintf(m->diverged, sizeof m->diverged, "%s", row->diverged ? row->diverged : "");
+    snprintf(m->group, sizeof m->group, "%s", row->group ? row->group : "");
     mirror_error_set(m, row->error, row->message);
 }
 
@@ -58,20 +59,21 @@ int mirrors_load(struct root *root)
 }
 
 /* The source's hold is behind when a crash came between the two commits of a ship: the job's own
- * hold is then on the instant that the target has. */
+ * hold is then on the instant that the target has. In one pool it has one on the target's layer of
+ * the same name, too: the source stands on what is looked for. */
 static int catch_up(struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
-    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL,
-                *hold = pool ? pool->holds : NULL;
+    struct hold *own = pool ? pool_hold(pool, m->id, true) : NULL;
+    const struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    struct layer *layer = source ? source->top : NULL;
     if (!pool || pool->read_only || !m->generation[0] ||
         (own && strcmp(own->layer->generation, m->generation) == 0))
         return LSM_ERR_OK;
-    while (hold && strcmp(hold->layer->generation, m->generation) != 0)
-        hold = hold->next;
-    if (!hold)
+    while (layer && strcmp(layer->generation, m->generation) != 0)
+        layer = layer->below;
+    if (!layer)
         return LSM_ERR_OK;
-    struct layer *layer = hold->layer;
     struct hold *fresh;
     int code = pool_hold_alloc(m->id, pool, &fresh);
     if (code != LSM_ERR_OK)
@@ -180,7 +182,7 @@ static void look_at_top(struct volume *v)
     layer_close(top);
 }
 
-int mirrors_reconcile(struct root *root)
+static int remove_void(struct root *root)
 {
     for (struct mirror *m = root->mirrors, *next; m; m = next) {
         bool is_void;
@@ -188,12 +190,20 @@ int mirrors_reconcile(struct root *root)
         int code = check_void(m, &is_void);
         if (code != LSM_ERR_OK)
             return code;
-        if (is_void) {
-            mirror_half_remove(m, SIDE_SOURCE);
-            mirror_half_remove(m, SIDE_TARGET);
-            mirror_leave(m);
+        if (!is_void)
             continue;
-        }
+        mirror_half_remove(m, SIDE_SOURCE);
+        mirror_half_remove(m, SIDE_TARGET);
+        mirror_leave(m);
+        error_clear();
+    }
+    return LSM_ERR_OK;
+}
+
+int mirrors_reconcile(struct root *root)
+{
+    int code = remove_void(root);
+    for (struct mirror *m = root->mirrors; m && code == LSM_ERR_OK; m = m->next) {
         look_at_top(mirror_volume(m, SIDE_SOURCE));
         look_at_top(mirror_volume(m, SIDE_TARGET));
         error_clear();
@@ -204,6 +214,8 @@ int mirrors_reconcile(struct root *root)
             mirror_error_set(m, LSM_ERR_DAMAGED,
                              "the last common instant is gone from the source's pool");
             mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+            if (m->group[0]) /* the job goes on without it */
+                m->job[0] = m->follow[0] = '\0';
         } else if (m->state == LSM_REPLICATION_STATE_RESYNCING && !m->job[0]) {
             /* Its job never came to be, or is away with its pool; a degraded one tries again. */
             bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
@@ -212,32 +224,24 @@ int mirrors_reconcile(struct root *root)
                               sync ? LSM_REPLICATION_STATE_DEGRADED : LSM_REPLICATION_STATE_PAUSED);
         }
         split_settle_target(m);
-        mirror_half_save(m, SIDE_SOURCE);
+        mirror_halves_save(m, SIDE_SOURCE);
         error_clear();
         if (!m->job[0] && mirror_pool(m, SIDE_SOURCE))
             ship_next(m); /* the job that it followed ended with the last owner */
     }
     mirrors_mark(root);
-    return LSM_ERR_OK;
+    return code;
 }
 
 /* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
 static bool is_orphan(struct root *root, const struct hold *hold)
 {
-    lsm_job *job = NULL;
     if (!pool_by_id(root, hold->pool) || mirror_find(root, hold->owner))
         return false;
     for (const struct mirror *m = root->mirrors; m; m = m->next)
         if (strcmp(m->target, hold->owner) == 0 && m->state == LSM_REPLICATION_STATE_SPLIT)
             return false; /* the split point */
-    const struct volume *filled = volume_find(root, hold->owner);
-    if (filled && !filled->ready)
-        return false; /* a member of a group that is copied */
-    if (job_get(root->runner, hold->owner, &job) != LSM_ERR_OK)
-        return true;
-    bool ended = job->state >= LSM_JOB_STATE_DONE;
-    record_destroy(&job_type, job);
-    return ended;
+    return !job_of_part(root->runner, hold->owner);
 }
 
 int holds_sweep(struct pool *pool)

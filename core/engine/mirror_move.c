@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The body of a mirror's jobs: moving what mirror_birth.c or mirror_ship.c has set up, the commit
- * at the end of it, and what is left when it does not come to that.
+ * The body of the mirrors' jobs: moving what mirror_birth.c or mirror_ship.c has set up, member by
+ * member, the one commit at the end of it, and what is left when it does not come to that.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,16 +19,33 @@
 
 /* --- running --------------------------------------------------------------------------------- */
 
-struct work {
-    struct job *job;
+/* One member of the job. */
+struct part {
     struct mirror *m;
+    uint32_t place;
     struct volume *target;
     struct layer *instant; /* of the source */
     struct layer *delta;   /* of the target: its base, or a layer between its top and the rest */
     struct stack *source;
     struct delta moved;
-    bool initial, sync;
+    uint64_t bytes;     /* that are to be moved */
+    struct mirror next; /* the relation as it will be when the target has this instant */
+    struct swap *swaps;
+    uint32_t swap_count;
 };
+
+struct work {
+    struct job *job;
+    struct mirror *m; /* any of the group */
+    struct part *parts;
+    uint32_t count, places;
+    bool initial, sync; /* one that is synchronous stands alone */
+};
+
+static uint64_t size_of(const struct work *w, const struct part *part)
+{
+    return ship_size_of(w->job, part->place);
+}
 
 static uint32_t depth_above(const struct stack *stack, const struct layer *common)
 {
@@ -41,143 +58,260 @@ static uint32_t depth_above(const struct stack *stack, const struct layer *commo
 /* A mirror that lost its write path on the way has nothing to fill for. */
 static int check_write_path(const struct work *w)
 {
-    if (!w->sync || (w->m->sync && !atomic_load(&w->m->sync->failed)))
+    struct mirror *m = w->m;
+    if (!w->sync || (m->sync && !atomic_load(&m->sync->failed)))
         return LSM_ERR_OK;
-    int error = w->m->sync ? atomic_load(&w->m->sync->failed) : 0;
-    bool full = error == ENOSPC || (!error && w->m->error == LSM_ERR_NOT_ENOUGH_SPACE);
-    return error_set_errno(full ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, w->m->id,
-                           "the target of the replication %s failed while it was filled", w->m->id);
+    int error = m->sync ? atomic_load(&m->sync->failed) : 0;
+    bool full = error == ENOSPC || (!error && m->error == LSM_ERR_NOT_ENOUGH_SPACE);
+    return error_set_errno(full ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, m->id,
+                           "the target of the replication %s failed while it was filled", m->id);
 }
 
 /* A ship whose end could not be made durable, and that another has since made up for: what it fills
  * does not stand any more where the target's top does. */
 static bool is_overtaken(struct pool *pool, const struct job_row *row)
 {
-    const struct volume *target = volume_find(pool->root, row->target);
-    const struct hold *delta = pool_hold(pool, row->id, false);
-    return target && delta && row->kind != LSM_JOB_KIND_MIRROR_INITIAL &&
-           delta->layer->below != target->top->below;
+    char owner[ID_SIZE];
+    struct job_ends ends;
+    bool overtaken = false;
+    for (uint32_t i = 0; job_row_part(row, i, owner) && !overtaken; i++) {
+        const struct hold *delta = pool_hold(pool, owner, false);
+        job_row_member(row, i, &ends);
+        const struct volume *target = volume_find(pool->root, ends.target);
+        overtaken = target && delta && delta->layer->below != target->top->below;
+    }
+    return overtaken && row->kind != LSM_JOB_KIND_MIRROR_INITIAL;
 }
 
-/* The relation that a job works for. One whose end could not be recorded is found again at the next
- * open, where its synchronous mirror may long be in sync, or have another job: it works for none.
- */
+/* The first relation that the job is for and that is still there, and whole if one is. */
+static struct mirror *first_of(const struct job *job)
+{
+    struct job_ends ends;
+    struct mirror *m = NULL;
+    for (uint32_t i = 0; job_row_member(&job->row, i, &ends); i++) {
+        struct mirror *each = ship_mirror_of(job, i);
+        if (each && each->state != LSM_REPLICATION_STATE_BROKEN)
+            return each;
+        m = m ? m : each;
+    }
+    return m;
+}
+
+/* The relation that a job works for, or any of its group: what is told to one is told to all. One
+ * whose end could not be recorded is found again at the next open, where its synchronous mirror may
+ * long be in sync, or have another job: it works for none. */
 static struct mirror *served(const struct job *job)
 {
-    struct mirror *m = ship_mirror_of(job);
+    struct mirror *m = first_of(job);
     bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     bool other =
         m && (sync ? strcmp(m->job, job->row.id) != 0 : is_overtaken(FILL(job)->pool, &job->row));
     return other ? NULL : m;
 }
 
-static int open_work(struct work *w)
+static int gone(const struct job *job)
+{
+    return error_set(LSM_ERR_DAMAGED, job->row.id, "what the job %s ships is gone from the catalog",
+                     job->row.id);
+}
+
+/* A ship that has holds on nothing has not begun. */
+static bool has_begun(struct job *job)
+{
+    struct fill *fill = FILL(job);
+    char owner[ID_SIZE];
+    bool held = job->row.kind != LSM_JOB_KIND_SHIP;
+    for (uint32_t i = 0; !held && job_row_part(&job->row, i, owner); i++)
+        held = (fill->source && pool_hold(fill->source, owner, true)) ||
+               pool_hold(fill->pool, owner, false);
+    return held;
+}
+
+static int find_part(struct work *w, struct part *part)
 {
     struct fill *fill = FILL(w->job);
-    struct hold *instant = fill->source ? pool_hold(fill->source, w->job->row.id, true) : NULL;
-    struct hold *delta = pool_hold(fill->pool, w->job->row.id, false);
-    w->m = served(w->job);
-    w->initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
-    w->sync = w->m && w->m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
-    w->target = volume_find(fill->pool->root, w->job->row.target);
-    struct layer *common = w->m ? ship_common_instant(w->m) : NULL;
-    if (w->m && w->target && !instant && !delta && w->job->row.kind == LSM_JOB_KIND_SHIP) {
-        int code = ship_begin_late(w->job, w->m); /* it followed another */
-        return code == LSM_ERR_OK ? open_work(w) : code;
-    }
-    if (!w->m || !w->target || !instant || (!w->initial && (!delta || !common)))
-        return error_set(LSM_ERR_DAMAGED, w->job->row.id,
-                         "what the job %s ships is gone from the catalog", w->job->row.id);
-    int code = check_write_path(w);
+    struct hold *instant = fill->source ? fill_hold(w->job, part->place, fill->source, true) : NULL;
+    struct hold *delta = fill_hold(w->job, part->place, fill->pool, false);
+    part->target = mirror_volume(part->m, SIDE_TARGET);
+    if (!part->target || !instant || (!w->initial && (!delta || !ship_common_instant(part->m))))
+        return gone(w->job);
+    part->instant = instant->layer;
+    part->delta = w->initial ? part->target->top->below
+                  : w->sync  ? delta->layer->below
+                             : delta->layer;
+    return LSM_ERR_OK;
+}
+
+/* A member that is gone since, or BROKEN, is left out; of a first fill none can be. */
+static int gather(struct work *w)
+{
+    struct job_ends ends;
+    int code = w->m ? LSM_ERR_OK : gone(w->job);
     if (code != LSM_ERR_OK)
         return code;
-    w->instant = instant->layer;
-    w->delta = w->initial ? w->target->top->below : w->sync ? delta->layer->below : delta->layer;
-    w->source = stack_open(w->instant, ship_size_of(w->job));
-    if (!w->source)
+    w->sync = w->m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+    while (job_row_member(&w->job->row, w->places, &ends))
+        w->places++;
+    w->parts = calloc(w->places, sizeof *w->parts);
+    if (!w->parts)
+        return error_no_memory();
+    for (uint32_t i = 0; i < w->places && code == LSM_ERR_OK; i++) {
+        struct part part = {.m = ship_mirror_of(w->job, i), .place = i};
+        if (!part.m || (part.m != w->m && part.m->state == LSM_REPLICATION_STATE_BROKEN))
+            continue;
+        code = find_part(w, &part);
+        w->parts[w->count++] = part;
+    }
+    return code == LSM_ERR_OK && w->initial && w->count < w->places ? gone(w->job) : code;
+}
+
+static void close_part(struct part *part)
+{
+    if (!part->source)
+        return;
+    stack_close(part->source);
+    layer_close(part->delta);
+    map_destroy(part->moved.regions);
+    part->source = NULL;
+}
+
+static int open_part(struct work *w, struct part *part)
+{
+    uint64_t size = size_of(w, part);
+    struct stack *source = stack_open(part->instant, size);
+    if (!source)
         return error_pending();
-    w->moved.depth = w->initial ? 0 : depth_above(w->source, common);
-    if (!w->initial && w->sync && !(w->moved.regions = map_copy(w->m->sync->intent)))
+    int code = LSM_ERR_OK;
+    part->moved.depth = w->initial ? 0 : depth_above(source, ship_common_instant(part->m));
+    if (!w->initial && w->sync && !(part->moved.regions = map_copy(part->m->sync->intent)))
         code = error_no_memory();
     if (code == LSM_ERR_OK)
-        code = layer_open(w->delta, ship_size_of(w->job));
-    if (code != LSM_ERR_OK)
-        stack_close(w->source);
+        code = layer_open(part->delta, size);
+    if (code == LSM_ERR_OK) {
+        part->source = source;
+        part->bytes = w->initial ? size : fill_delta_bytes(source, &part->moved, size);
+        return code;
+    }
+    stack_close(source);
+    map_destroy(part->moved.regions);
+    part->moved.regions = NULL;
     return code;
 }
 
-/* What writes went to while the delta was filled becomes the target's top; the old one is frozen at
- * the instant that both had before. */
-static int record_new_top(struct work *w)
+/* All members at once, so that it is known how much there is to move. */
+static int open_work(struct work *w)
 {
-    struct catalog *catalog = w->target->pool->catalog;
-    struct layer *old = w->target->top;
-    /* Where the target was cloned meanwhile, its top is an empty one above the delta's footing. */
-    int code = old == w->delta->below ? catalog_layer_freeze(catalog, old->row, w->m->generation)
-                                      : LSM_ERR_OK;
-    return code == LSM_ERR_OK
-               ? catalog_volume_top_set(catalog, w->target->id, w->m->sync->hidden->layers[0]->row)
-               : code;
+    uint64_t bytes = 0;
+    w->m = served(w->job);
+    w->initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
+    int code = w->m && !has_begun(w->job) ? ship_begin_late(w->job, w->m) : LSM_ERR_OK;
+    if (code == LSM_ERR_OK)
+        code = gather(w);
+    if (code == LSM_ERR_OK)
+        code = check_write_path(w);
+    for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++) {
+        struct part *part = &w->parts[i];
+        code = open_part(w, part);
+        bytes += part->bytes;
+    }
+    if (code == LSM_ERR_OK)
+        job_total_set(w->job, bytes);
+    return code;
 }
 
-/* What is durable now: the target shows the source's instant. */
-static int commit_ship(struct work *w, struct mirror *next)
+static void close_work(struct work *w)
 {
-    struct catalog *catalog = w->target->pool->catalog;
+    for (uint32_t i = 0; i < w->count; i++) {
+        close_part(&w->parts[i]);
+        volume_stacks_discard(w->parts[i].swaps, w->parts[i].swap_count);
+    }
+    free(w->parts);
+}
+
+/* --- the commit ------------------------------------------------------------------------------ */
+
+/* What writes went to while the delta was filled becomes the target's top; the old one is frozen at
+ * the instant that both had before. */
+static int record_new_top(const struct part *part)
+{
+    struct catalog *catalog = part->target->pool->catalog;
+    struct layer *old = part->target->top;
+    /* Where the target was cloned meanwhile, its top is an empty one above the delta's footing. */
+    int code = old == part->delta->below
+                   ? catalog_layer_freeze(catalog, old->row, part->m->generation)
+                   : LSM_ERR_OK;
+    return code == LSM_ERR_OK ? catalog_volume_top_set(catalog, part->target->id,
+                                                       part->m->sync->hidden->layers[0]->row)
+                              : code;
+}
+
+static int record_part(const struct work *w, const struct part *part)
+{
+    struct volume *target = part->target;
+    struct catalog *catalog = target->pool->catalog;
+    char owner[ID_SIZE];
+    int code = catalog_layer_freeze(catalog, part->delta->row, part->next.generation);
+    if (code == LSM_ERR_OK && w->initial)
+        code = catalog_volume_ready_set(catalog, target->id);
+    else if (code == LSM_ERR_OK && w->sync)
+        code = record_new_top(part);
+    else if (code == LSM_ERR_OK)
+        code = catalog_layer_stand(catalog, target->top->row, part->delta->row, target->size);
+    /* Of the job's holds only that on the delta is surely in this pool; the source's goes later. */
+    job_row_part(&w->job->row, part->place, owner);
+    if (code == LSM_ERR_OK && FILL(w->job)->source != target->pool)
+        code = catalog_hold_remove(catalog, owner);
+    return code == LSM_ERR_OK ? mirror_put(&part->next, SIDE_TARGET) : code;
+}
+
+/* What is durable now: the targets show the sources' instant. */
+static int commit_ship(struct work *w)
+{
+    struct catalog *catalog = FILL(w->job)->pool->catalog;
     struct job_row row = job_row_as(w->job, LSM_JOB_STATE_DONE);
     int code = catalog_begin(catalog);
     if (code != LSM_ERR_OK)
         return code;
-    code = catalog_layer_freeze(catalog, w->delta->row, next->generation);
-    if (code == LSM_ERR_OK && w->initial)
-        code = catalog_volume_ready_set(catalog, w->target->id);
-    else if (code == LSM_ERR_OK && w->sync)
-        code = record_new_top(w);
-    else if (code == LSM_ERR_OK)
-        code = catalog_layer_stand(catalog, w->target->top->row, w->delta->row, w->target->size);
-    /* Of the job's holds only that on the delta is surely in this pool; the source's goes later. */
-    if (code == LSM_ERR_OK && FILL(w->job)->source != w->target->pool)
-        code = catalog_hold_remove(catalog, row.id);
-    if (code == LSM_ERR_OK)
-        code = mirror_put(next, SIDE_TARGET);
+    for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++)
+        code = record_part(w, &w->parts[i]);
     if (code == LSM_ERR_OK)
         code = job_store_put(catalog_database(catalog), &row);
     return catalog_end(catalog, code);
 }
 
-static void show_delta(struct work *w, struct swap *swaps, uint32_t count)
+/* The gates of all that is swapped are closed. */
+static void show_delta(const struct work *w, struct part *part)
 {
-    struct volume *target = w->target;
+    struct volume *target = part->target;
     struct layer *top = target->top, *old = top->below;
-    volume_gates_close(swaps, count);
     if (!w->initial) {
-        struct hold *hold = pool_hold(target->pool, w->job->row.id, false);
+        struct hold *hold = fill_hold(w->job, part->place, target->pool, false);
         free(pool_hold_take(target->pool, hold)); /* its use becomes the top's */
-        top->below = w->delta;
+        top->below = part->delta;
         top->below_limit = target->size;
         old->uses--; /* the delta stands on it, and now the top does not */
     }
-    layer_set_frozen(w->delta);
-    memcpy(w->delta->generation, w->m->generation, ID_SIZE);
-    volume_stacks_swap(swaps, count);
+    layer_set_frozen(part->delta);
+    memcpy(part->delta->generation, part->m->generation, ID_SIZE);
+    volume_stacks_swap(part->swaps, part->swap_count);
     target->ready = true;
 }
 
 /* The hidden stack becomes the target's own. The source stands still. */
-static void show_new_top(struct work *w)
+static void show_new_top(const struct work *w, struct part *part)
 {
-    struct volume *target = w->target;
-    struct sync *sync = w->m->sync;
+    struct volume *target = part->target;
+    struct sync *sync = part->m->sync;
     struct layer *old = target->top;
-    struct hold *hold = pool_hold(target->pool, w->job->row.id, false);
+    struct hold *hold = fill_hold(w->job, part->place, target->pool, false);
     gate_close(&target->gate);
     free(pool_hold_take(target->pool, hold)); /* its use becomes the volume's */
-    if (old == w->delta->below) {
+    if (old == part->delta->below) {
         layer_set_frozen(old);
-        memcpy(old->generation, w->m->generation, ID_SIZE);
+        memcpy(old->generation, part->m->generation, ID_SIZE);
     }
-    layer_set_frozen(w->delta);
-    memcpy(w->delta->generation, w->instant->generation, ID_SIZE);
+    layer_set_frozen(part->delta);
+    memcpy(part->delta->generation, part->instant->generation, ID_SIZE);
     target->top = sync->hidden->layers[0];
     stack_close(target->stack);
     target->stack = sync->hidden;
@@ -187,21 +321,23 @@ static void show_new_top(struct work *w)
 }
 
 /* The source's hold moves to the instant that both sides have now. */
-static void move_hold(struct work *w)
+static void move_hold(const struct work *w, const struct part *part)
 {
     struct pool *pool = FILL(w->job)->source;
     struct hold *fresh = NULL;
-    int code = w->sync ? LSM_ERR_OK : pool_hold_alloc(w->m->id, pool, &fresh);
+    char owner[ID_SIZE];
+    job_row_part(&w->job->row, part->place, owner);
+    int code = w->sync ? LSM_ERR_OK : pool_hold_alloc(part->m->id, pool, &fresh);
     if (code == LSM_ERR_OK)
         code = catalog_begin(pool->catalog);
     if (code == LSM_ERR_OK) {
-        code = pool_hold_doom(pool, w->m->id);
+        code = pool_hold_doom(pool, part->m->id);
         if (code == LSM_ERR_OK)
-            code = pool_hold_doom(pool, w->job->row.id);
+            code = pool_hold_doom(pool, owner);
         if (code == LSM_ERR_OK && fresh) /* two that are written alike need none */
-            code = catalog_hold_add(pool->catalog, w->m->id, pool->id, w->instant->row);
+            code = catalog_hold_add(pool->catalog, part->m->id, pool->id, part->instant->row);
         if (code == LSM_ERR_OK)
-            code = mirror_put(w->m, SIDE_SOURCE);
+            code = mirror_put(part->m, SIDE_SOURCE);
         code = catalog_end(pool->catalog, code);
     }
     if (code != LSM_ERR_OK) {
@@ -209,18 +345,17 @@ static void move_hold(struct work *w)
         error_clear();
         return;
     }
-    w->instant->uses++; /* for what comes below: it does not go */
-    pool_hold_drop(pool, w->m->id);
-    pool_hold_drop(pool, w->job->row.id);
+    part->instant->uses++; /* for what comes below: it does not go */
+    pool_hold_drop(pool, part->m->id);
+    pool_hold_drop(pool, owner);
     if (fresh)
-        pool_hold_enter(pool, fresh, w->instant);
-    w->instant->uses--;
+        pool_hold_enter(pool, fresh, part->instant);
+    part->instant->uses--;
 }
 
-/* The relation as it will be when the target has this instant. */
-static struct mirror next_of(const struct work *w)
+static struct mirror next_of(const struct work *w, const struct part *part)
 {
-    struct mirror next = *w->m;
+    struct mirror next = *part->m;
     uint64_t started = w->job->row.started_ms;
     bool paused = next.state == LSM_REPLICATION_STATE_PAUSED && !w->initial;
     next.state = paused ? LSM_REPLICATION_STATE_PAUSED : LSM_REPLICATION_STATE_IN_SYNC;
@@ -228,9 +363,9 @@ static struct mirror next_of(const struct work *w)
     next.error = 0;
     next.message = NULL;
     next.synced_ms = clock_ms();
-    next.synced_bytes = w->job->row.copied + w->job->row.skipped;
+    next.synced_bytes = part->bytes;
     next.synced_duration_ms = next.synced_ms > started ? next.synced_ms - started : 0;
-    memcpy(next.generation, w->instant->generation, ID_SIZE);
+    memcpy(next.generation, part->instant->generation, ID_SIZE);
     return next;
 }
 
@@ -241,58 +376,83 @@ static void keep_newest(struct mirror *m, const struct job_row *ended)
         return;
     if (m->ships[0][0] && job_forget(m->root->runner, m->ships[0]) != LSM_ERR_OK)
         error_clear(); /* it was forgotten already */
-    memcpy(m->ships[0], m->ships[1], ID_SIZE);
-    memcpy(m->ships[1], ended->id, ID_SIZE);
+    for (EACH_MEMBER(each, m)) {
+        memcpy(each->ships[0], each->ships[1], ID_SIZE);
+        memcpy(each->ships[1], ended->id, ID_SIZE);
+    }
 }
 
-static void show_ship(struct work *w, struct mirror *next, struct swap *swaps, uint32_t count)
+static void show_part(const struct work *w, struct part *part)
 {
-    struct mirror *m = w->m;
+    struct mirror *m = part->m, *next = &part->next;
     lsm_replication_state state = next->state;
     if (w->sync && !w->initial)
-        show_new_top(w); /* asks the relation's old generation */
+        show_new_top(w, part); /* asks the relation's old generation */
     free(m->message);
     next->state = m->state;
     next->next = m->next;
     *m = *next;
     m->written_ns = 0;
-    ship_next(m);
     if (!w->sync || w->initial)
-        show_delta(w, swaps, count);
+        show_delta(w, part);
     if (w->sync)
         m->sync->filling = false;
     mirror_state_show(m, state);
 }
 
+/* Nobody reads one target at the new instant and then another at the old one. */
+static void show_ship(struct work *w)
+{
+    for (uint32_t i = 0; i < w->count; i++)
+        volume_gates_close(w->parts[i].swaps, w->parts[i].swap_count);
+    for (uint32_t i = 0; i < w->count; i++)
+        show_part(w, &w->parts[i]);
+    ship_next(w->m);
+}
+
+static int prepare_part(struct work *w, struct part *part)
+{
+    part->next = next_of(w, part);
+    if (w->initial || w->sync)
+        return LSM_ERR_OK;
+    return volume_stacks_prepare(part->target->pool, part->target->top, part->delta, &part->swaps,
+                                 &part->swap_count);
+}
+
 static int finish(struct work *w)
 {
-    struct mirror next = next_of(w);
-    struct volume *source = w->sync ? mirror_volume(w->m, SIDE_SOURCE) : NULL;
-    struct swap *swaps = NULL;
-    uint32_t count = 0;
+    struct mirror *m = w->m;
+    struct volume *source = w->sync ? mirror_volume(m, SIDE_SOURCE) : NULL;
     int code = LSM_ERR_OK;
-    if (!w->initial && !w->sync)
-        code = volume_stacks_prepare(w->target->pool, w->target->top, w->delta, &swaps, &count);
+    for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++)
+        code = prepare_part(w, &w->parts[i]);
     if (source)
         gate_close(&source->gate);
     if (code == LSM_ERR_OK)
         code = check_write_path(w);
-    if (code == LSM_ERR_OK && source && w->m->sync->hidden)
-        code = layer_flush(w->m->sync->hidden->layers[0]);
+    if (code == LSM_ERR_OK && source && m->sync->hidden)
+        code = layer_flush(m->sync->hidden->layers[0]);
     if (code == LSM_ERR_OK)
-        code = commit_ship(w, &next);
+        code = commit_ship(w);
     if (code == LSM_ERR_OK)
-        show_ship(w, &next, swaps, count);
+        show_ship(w);
     if (source)
         gate_open(&source->gate);
-    if (code == LSM_ERR_OK) {
-        move_hold(w);
-        keep_newest(w->m, &w->job->row);
-        mirrors_mark(w->m->root);
-        event_publish(w->m->root->hub, LSM_EVENT_VOLUME, w->target->id, -1, -1);
+    if (code != LSM_ERR_OK)
+        return code;
+    for (uint32_t i = 0; i < w->count; i++) {
+        move_hold(w, &w->parts[i]);
+        event_publish(m->root->hub, LSM_EVENT_VOLUME, w->parts[i].target->id, -1, -1);
     }
-    volume_stacks_discard(swaps, count);
+    keep_newest(m, &w->job->row);
+    mirrors_mark(m->root);
     return code;
+}
+
+static void exchange_forget(struct mirror *m)
+{
+    for (EACH_MEMBER(each, m))
+        each->exchange = false;
 }
 
 /* A planned promote waited for the last ship. */
@@ -300,48 +460,63 @@ static void exchange_at_last(struct mirror *m)
 {
     if (!m->exchange || m->job[0])
         return;
-    m->exchange = false;
+    exchange_forget(m);
     if (split_exchange(m) != LSM_ERR_OK)
         error_clear(); /* shipped it is; the roles are as they were */
     mirrors_mark(m->root);
 }
 
 /* One that followed, and the ship before it had brought all there was. */
-static int finish_idle(struct work *w)
+static int finish_idle(struct job *job, struct mirror *m)
 {
-    struct job_row row = job_row_as(w->job, LSM_JOB_STATE_DONE);
-    int code = fill_save(w->job, &row);
+    struct job_row row = job_row_as(job, LSM_JOB_STATE_DONE);
+    int code = fill_save(job, &row);
     if (code != LSM_ERR_OK)
         return code;
     error_clear();
-    ship_next(w->m);
-    keep_newest(w->m, &w->job->row);
-    exchange_at_last(w->m);
+    ship_next(m);
+    keep_newest(m, &job->row);
+    exchange_at_last(m);
     return LSM_ERR_OK;
+}
+
+/* One after the other; the lock is let go meanwhile. */
+static int move(struct work *w)
+{
+    pthread_mutex_t *lock = &FILL(w->job)->pool->root->lock;
+    uint64_t end = 0;
+    int code = LSM_ERR_OK;
+    pthread_mutex_unlock(lock);
+    fill_begin(w->job);
+    for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++) {
+        struct part *part = &w->parts[i];
+        uint64_t size = size_of(w, part);
+        FILL(w->job)->start = end;
+        end += size;
+        /* Past its end it is done; at its end it may still be to be read back. */
+        if (w->job->row.cursor <= end)
+            code = fill_move_delta(w->job, part->source, w->initial ? NULL : &part->moved,
+                                   part->delta, size);
+    }
+    pthread_mutex_lock(lock);
+    return code;
 }
 
 static int run(struct job *job)
 {
     struct work w = {.job = job};
-    pthread_mutex_t *lock = &FILL(job)->pool->root->lock;
-    pthread_mutex_lock(lock);
+    LOCKED(&FILL(job)->pool->root->lock);
     int code = open_work(&w);
-    if (code == LSM_ERR_NO_STATE_CHANGE)
-        code = finish_idle(&w);
-    uint64_t size = code == LSM_ERR_OK && w.source ? ship_size_of(job) : 0;
-    pthread_mutex_unlock(lock);
-    if (code != LSM_ERR_OK || !w.source)
-        return code;
-    code = fill_move_delta(job, w.source, w.initial ? NULL : &w.moved, w.delta, size);
-    pthread_mutex_lock(lock);
-    if (code == LSM_ERR_OK)
+    bool idle = code == LSM_ERR_NO_STATE_CHANGE;
+    if (idle)
+        code = finish_idle(job, w.m);
+    else if (code == LSM_ERR_OK)
+        code = move(&w);
+    if (code == LSM_ERR_OK && !idle)
         code = finish(&w);
-    stack_close(w.source);
-    layer_close(w.delta);
-    map_destroy(w.moved.regions);
-    if (code == LSM_ERR_OK)
+    close_work(&w);
+    if (code == LSM_ERR_OK && !idle)
         exchange_at_last(w.m);
-    pthread_mutex_unlock(lock);
     return code;
 }
 
@@ -357,80 +532,109 @@ static int give_up(struct mirror *m, const struct job_row *row, int code)
     sync_detach_gated(m);
     if (m->state != LSM_REPLICATION_STATE_INITIALIZING) {
         ship_next(m);
-        m->exchange = false;
+        exchange_forget(m);
     }
-    mirror_error_set(m, row->error, row->message);
-    if (m->state == LSM_REPLICATION_STATE_RESYNCING || m->state == LSM_REPLICATION_STATE_IN_SYNC) {
-        m->epoch++;
-        mirror_state_show(m, LSM_REPLICATION_STATE_DEGRADED);
-        mirror_tell_source(m);
-    }
+    mirrors_error_set(m, row->error, row->message);
+    if (m->state == LSM_REPLICATION_STATE_RESYNCING || m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        mirror_state_say(m, LSM_REPLICATION_STATE_DEGRADED);
     mirrors_mark(m->root);
     error_clear();
     error_restore(why);
     return code;
 }
 
-/* A first fill that will not be finished: the target never was. */
+static int record_removal(struct pool *pool, const struct job_row *row, struct mirror *m)
+{
+    struct job_ends ends;
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; code == LSM_ERR_OK && job_row_member(row, i, &ends); i++) {
+        struct volume *target = volume_find(pool->root, ends.target);
+        if (target)
+            code = volume_remove_rows(target);
+    }
+    for (struct mirror *each = m ? mirror_member(m, NULL) : NULL; each && code == LSM_ERR_OK;
+         each = mirror_member(m, each))
+        code = catalog_replication_remove(pool->catalog, each->id, SIDE_TARGET);
+    return code == LSM_ERR_OK ? job_store_put(catalog_database(pool->catalog), row) : code;
+}
+
+static void forget_newborn(struct mirror *m, struct pool *source)
+{
+    if (source && catalog_begin(source->catalog) == LSM_ERR_OK)
+        catalog_end(source->catalog,
+                    catalog_replication_remove(source->catalog, m->id, SIDE_SOURCE));
+    sync_log_remove(m);
+    mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+    mirror_leave(m);
+}
+
+/* A first fill that will not be finished: the targets never were. */
 static int remove_newborn(struct job *job, const struct job_row *row, struct mirror *m)
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
-    struct volume *target = volume_find(pool->root, row->target);
+    struct job_ends ends;
+    char owner[ID_SIZE];
     int code = catalog_begin(pool->catalog);
-    if (code != LSM_ERR_OK)
-        return give_up(m, row, code);
-    code = target ? volume_remove_rows(target) : LSM_ERR_OK;
-    if (code == LSM_ERR_OK && m)
-        code = catalog_replication_remove(pool->catalog, m->id, SIDE_TARGET);
     if (code == LSM_ERR_OK)
-        code = job_store_put(catalog_database(pool->catalog), row);
-    code = catalog_end(pool->catalog, code);
+        code = catalog_end(pool->catalog, record_removal(pool, row, m));
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
     if (m)
         sync_detach_gated(m);
-    if (target)
-        volume_remove(target);
-    if (source && m && catalog_begin(source->catalog) == LSM_ERR_OK)
-        catalog_end(source->catalog,
-                    catalog_replication_remove(source->catalog, m->id, SIDE_SOURCE));
-    if (source)
-        pool_hold_release(source, row->id);
-    if (m) {
-        sync_log_remove(m);
-        mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
-        mirror_leave(m);
-        mirrors_mark(pool->root);
+    for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
+        struct volume *target = volume_find(pool->root, ends.target);
+        if (target)
+            volume_remove(target);
     }
+    for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
+        struct mirror *each = m ? ship_mirror_of(job, i) : NULL;
+        if (each)
+            forget_newborn(each, source);
+        if (source && job_row_part(row, i, owner))
+            pool_hold_release(source, owner);
+    }
+    mirrors_mark(pool->root);
     error_clear();
     return code;
 }
 
-/* A ship that will not be finished leaves the target at its last generation. */
+static int doom_deltas(struct pool *pool, const struct job_row *row)
+{
+    char owner[ID_SIZE];
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; code == LSM_ERR_OK && job_row_part(row, i, owner); i++)
+        code = pool_hold_doom(pool, owner);
+    return code;
+}
+
+/* A ship that will not be finished leaves the targets at their last generation. */
 static int remove_delta(struct job *job, const struct job_row *row, struct mirror *m)
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
+    char owner[ID_SIZE];
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
     code = job_store_put(catalog_database(pool->catalog), row);
     if (code == LSM_ERR_OK)
-        code = pool_hold_doom(pool, row->id);
+        code = doom_deltas(pool, row);
     code = catalog_end(pool->catalog, code);
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
     if (m)
         sync_detach_gated(m);
-    pool_hold_drop(pool, row->id);
-    if (source && source != pool && pool_hold_release(source, row->id) != LSM_ERR_OK)
-        error_clear(); /* the next open does it */
+    for (uint32_t i = 0; job_row_part(row, i, owner); i++) {
+        pool_hold_drop(pool, owner);
+        if (source && source != pool && pool_hold_release(source, owner) != LSM_ERR_OK)
+            error_clear(); /* the next open does it */
+    }
     if (!m)
         return code;
     bool failed = row->state == LSM_JOB_STATE_FAILED;
     ship_next(m);
-    m->exchange = false;
+    exchange_forget(m);
     if (failed)
-        mirror_error_set(m, row->error, row->message);
+        mirrors_error_set(m, row->error, row->message);
     if (failed && m->state == LSM_REPLICATION_STATE_IN_SYNC)
         mirror_state_set(m, LSM_REPLICATION_STATE_DEGRADED);
     else if (m->state == LSM_REPLICATION_STATE_RESYNCING)
@@ -463,34 +667,48 @@ static bool sync_works(const struct mirror *m)
            m->state == LSM_REPLICATION_STATE_RESYNCING;
 }
 
+static bool holds_delta(struct pool *pool, const struct job_row *row)
+{
+    char owner[ID_SIZE];
+    bool held = false;
+    for (uint32_t i = 0; !held && job_row_part(row, i, owner); i++)
+        held = pool_hold(pool, owner, false) != NULL;
+    return held;
+}
+
+static void set_job(struct mirror *m, const char *id, bool follows)
+{
+    for (EACH_MEMBER(each, m))
+        memcpy(follows ? each->follow : each->job, id, ID_SIZE);
+}
+
 int ship_load(struct pool *pool, struct job_row *row)
 {
     bool ended = row->state >= LSM_JOB_STATE_DONE;
-    char id[ID_SIZE] = "";
-    snprintf(id, sizeof id, "%s", row->detail ? row->detail : "");
-    struct mirror *m = mirror_find(pool->root, id);
-    struct pool *source = m ? mirror_pool(m, SIDE_SOURCE) : NULL;
+    struct job *job = fill_job_alloc(row, &ship_body, pool, NULL);
+    if (!job)
+        return LSM_ERR_NO_MEMORY;
+    row = &job->row;
+    struct mirror *m = first_of(job);
+    struct pool *source = FILL(job)->source = m ? mirror_pool(m, SIDE_SOURCE) : NULL;
     bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
     if (m && ended)
         keep_newest(m, row);
     /* One that follows has not begun: it has nothing to fill yet, whichever row came first. */
-    bool follows = m && !ended &&
-                   (sync ? m->job[0] != '\0'
-                         : row->kind == LSM_JOB_KIND_SHIP && !pool_hold(pool, row->id, false));
+    bool follows =
+        m && !ended &&
+        (sync ? m->job[0] != '\0' : row->kind == LSM_JOB_KIND_SHIP && !holds_delta(pool, row));
     bool overtaken = m && !ended && !sync && is_overtaken(pool, row);
     if (m && !ended && !sync && !overtaken)
-        memcpy(follows ? m->follow : m->job, row->id, ID_SIZE);
+        set_job(m, row->id, follows);
     else if (sync && !ended && !follows && sync_works(m)) /* else it finds that, and ends */
-        memcpy(m->job, row->id, ID_SIZE);
+        set_job(m, row->id, false);
     follows = follows && !sync;
     if (!ended && m && !source) {
         free(row->message);
         if (asprintf(&row->message, "waits for the pool %s, which is not here", m->source_pool) < 0)
             row->message = NULL;
     }
-    struct job *job = fill_job_alloc(row, &ship_body, pool, source);
-    if (!job)
-        return LSM_ERR_NO_MEMORY;
     job_start(pool->root->runner, job, !ended && ((m && !source) || follows || pool->read_only));
     return LSM_ERR_OK;
 }

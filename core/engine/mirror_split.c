@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * When the two sides part, and when they are joined again.
+ * When the two sides part, and when they are joined again; a group's all at once.
  *
  * A forced promote is the split point: a hold keeps the target's last instant, and the target
  * becomes writable. To join them, one side is *rewound* to that instant: it gets a new, empty top
@@ -8,6 +8,7 @@
  * Constant time, whatever was written.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mirror.h"
@@ -37,18 +38,11 @@ static int no_instant(const struct mirror *m, const struct volume *v)
 
 /* --- parting --------------------------------------------------------------------------------- */
 
-int split_force(struct mirror *m)
+/* A synchronous mirror's writes stop going to both, and the target is frozen where they did. */
+static int part_by_force(struct mirror *m)
 {
-    struct volume *target = mirror_volume(m, SIDE_TARGET);
-    if (!target)
-        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool %s is not here",
-                         m->target_pool);
-    struct pool *pool = target->pool;
-    bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
-    int code = pool_check_writable(pool);
-    if (code == LSM_ERR_OK && sync && m->sync)
-        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL);
-    if (code != LSM_ERR_OK && sync && m->sync) { /* a failover is for a source that fails */
+    int code = m->sync ? sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL) : LSM_ERR_OK;
+    if (code != LSM_ERR_OK && m->sync) { /* a failover is for a source that fails */
         error_clear();
         sync_detach_gated(m);
         code = guid_make(m->generation); /* and goes on alone, unrecorded: nothing is common */
@@ -58,37 +52,75 @@ int split_force(struct mirror *m)
         error_retryable();
         code = LSM_ERR_BUSY;
     }
-    if (code == LSM_ERR_OK && sync)
-        code = sync_freeze_target(m);
-    if (code != LSM_ERR_OK)
-        return code;
-    struct layer *link, *instant = instant_of(m, target, &link);
-    struct mirror next = *m;
+    return code == LSM_ERR_OK ? sync_freeze_target(m) : code;
+}
+
+/* A member's split point: the hold on the target's last instant. */
+struct point {
+    struct mirror *m;
     struct hold *hold;
-    if (!instant)
-        return no_instant(m, target);
+    struct layer *instant;
+};
+
+static int find_point(struct mirror *m, struct point *point)
+{
+    struct layer *link;
+    struct volume *target = mirror_volume(m, SIDE_TARGET);
+    if (!target)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool %s is not here",
+                         m->target_pool);
+    *point = (struct point){.m = m, .instant = instant_of(m, target, &link)};
+    return point->instant ? pool_hold_alloc(m->target, target->pool, &point->hold)
+                          : no_instant(m, target);
+}
+
+static int record_point(struct catalog *catalog, const struct point *point)
+{
+    struct mirror next = *point->m;
     next.state = LSM_REPLICATION_STATE_SPLIT;
     next.epoch++;
-    if (code == LSM_ERR_OK)
-        code = pool_hold_alloc(m->target, pool, &hold);
+    int code = catalog_hold_add(catalog, next.target, next.target_pool, point->instant->row);
+    return code == LSM_ERR_OK ? mirror_put(&next, SIDE_TARGET) : code;
+}
+
+static int record_points(struct pool *pool, const struct point *points, uint32_t count)
+{
+    int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;
-    code = catalog_begin(pool->catalog);
-    if (code == LSM_ERR_OK) {
-        code = catalog_hold_add(pool->catalog, m->target, pool->id, instant->row);
-        if (code == LSM_ERR_OK)
-            code = mirror_put(&next, SIDE_TARGET);
-        code = catalog_end(pool->catalog, code);
-    }
-    if (code != LSM_ERR_OK) {
-        free(hold);
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = record_point(pool->catalog, &points[i]);
+    return catalog_end(pool->catalog, code);
+}
+
+int split_force(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    uint32_t count = 0;
+    if (!pool)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool %s is not here",
+                         m->target_pool);
+    int code = pool_check_writable(pool);
+    if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        code = part_by_force(m);
+    if (code != LSM_ERR_OK)
         return code;
+    autofree struct point *points = calloc(mirror_member_count(m), sizeof *points);
+    if (!points)
+        return error_no_memory();
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            code = find_point(each, &points[count++]);
+    if (code == LSM_ERR_OK)
+        code = record_points(pool, points, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (code != LSM_ERR_OK)
+            free(points[i].hold);
+        else
+            pool_hold_enter(pool, points[i].hold, points[i].instant);
     }
-    pool_hold_enter(pool, hold, instant);
-    m->epoch = next.epoch;
-    mirror_state_show(m, LSM_REPLICATION_STATE_SPLIT);
-    mirrors_mark(m->root);
-    mirror_tell_source(m);
+    if (code == LSM_ERR_OK)
+        mirror_state_say(m, LSM_REPLICATION_STATE_SPLIT);
     return code;
 }
 
@@ -112,39 +144,69 @@ void split_turn(struct mirror *m)
     memcpy(m->target_pool, pool, ID_SIZE);
 }
 
-/* The old target's pool first: it is where the new source's hold must be, and its half decides. */
-static int record_new_source(struct mirror *next, struct volume *source, struct layer *instant)
-{
-    struct pool *pool = source->pool;
+/* A member as it will be, and what it holds in its new source's pool. */
+struct turn {
+    struct mirror *m, next;
+    struct volume *source;
+    struct layer *instant;
     struct hold *hold;
-    int code = pool_hold_alloc(next->id, pool, &hold);
+};
+
+static int prepare_turn(struct mirror *m, struct turn *turn)
+{
+    struct volume *source = mirror_volume(m, SIDE_TARGET);
+    struct layer *link;
+    if (!source)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the pool %s is not here",
+                         m->target_pool);
+    *turn = (struct turn){
+        .m = m, .next = *m, .source = source, .instant = instant_of(m, source, &link)};
+    split_turn(&turn->next);
+    turn->next.epoch++;
+    return turn->instant ? pool_hold_alloc(m->id, source->pool, &turn->hold)
+                         : no_instant(m, source);
+}
+
+static int record_turn(const struct turn *turn)
+{
+    struct pool *pool = turn->source->pool;
+    const struct mirror *next = &turn->next;
+    int code = catalog_hold_remove(pool->catalog, turn->source->id); /* the split's */
+    if (code == LSM_ERR_OK)
+        code = catalog_hold_remove(pool->catalog, next->id); /* the other side's, in one pool */
+    if (code == LSM_ERR_OK)
+        code = catalog_hold_add(pool->catalog, next->id, pool->id, turn->instant->row);
+    if (code == LSM_ERR_OK)
+        code = catalog_replication_remove(pool->catalog, next->id, SIDE_TARGET);
+    if (code == LSM_ERR_OK)
+        code = mirror_put(next, SIDE_SOURCE);
+    if (code == LSM_ERR_OK && mirror_pool(next, SIDE_TARGET) == pool)
+        code = mirror_put(next, SIDE_TARGET);
+    return code;
+}
+
+/* The old target's pool first: it is where the new source's hold must be, and its half decides. */
+static int record_turns(struct pool *pool, const struct turn *turns, uint32_t count)
+{
+    int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return code;
-    code = catalog_begin(pool->catalog);
-    if (code == LSM_ERR_OK) {
-        code = catalog_hold_remove(pool->catalog, source->id); /* the split's */
-        if (code == LSM_ERR_OK)
-            code = catalog_hold_remove(pool->catalog, next->id); /* the other side's, in one pool */
-        if (code == LSM_ERR_OK)
-            code = catalog_hold_add(pool->catalog, next->id, pool->id, instant->row);
-        if (code == LSM_ERR_OK)
-            code = catalog_replication_remove(pool->catalog, next->id, SIDE_TARGET);
-        if (code == LSM_ERR_OK)
-            code = mirror_put(next, SIDE_SOURCE);
-        if (code == LSM_ERR_OK && mirror_pool(next, SIDE_TARGET) == pool)
-            code = mirror_put(next, SIDE_TARGET);
-        code = catalog_end(pool->catalog, code);
-    }
-    if (code != LSM_ERR_OK) {
-        free(hold);
-        return code;
-    }
-    instant->uses++;
-    pool_hold_drop(pool, source->id);
-    pool_hold_drop(pool, next->id);
-    pool_hold_enter(pool, hold, instant);
-    instant->uses--;
-    return code;
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = record_turn(&turns[i]);
+    return catalog_end(pool->catalog, code);
+}
+
+static void show_turn(struct pool *pool, struct turn *turn)
+{
+    struct mirror *m = turn->m;
+    turn->instant->uses++;
+    pool_hold_drop(pool, turn->source->id);
+    pool_hold_drop(pool, m->id);
+    pool_hold_enter(pool, turn->hold, turn->instant);
+    turn->instant->uses--;
+    split_turn(m);
+    m->epoch = turn->next.epoch;
+    m->due_ns = 0;
 }
 
 /* The half in the target's pool, and nothing of another role there: the exchange may have been cut
@@ -173,25 +235,30 @@ void split_settle_target(struct mirror *m)
 
 int split_swap_roles(struct mirror *m)
 {
-    struct volume *source = mirror_volume(m, SIDE_TARGET);
-    struct layer *link, *instant = source ? instant_of(m, source, &link) : NULL;
-    struct mirror next = *m;
-    if (!source)
-        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the pool %s is not here",
-                         m->target_pool);
-    if (!instant)
-        return no_instant(m, source);
-    split_turn(&next);
-    next.epoch++;
-    int code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? sync_log_hand_over(m) : LSM_ERR_OK;
+    struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    uint32_t count = 0;
+    int code = LSM_ERR_OK;
+    autofree struct turn *turns = calloc(mirror_member_count(m), sizeof *turns);
+    if (!turns)
+        return error_no_memory();
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            code = prepare_turn(each, &turns[count++]);
+    if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+        code = sync_log_hand_over(m);
     if (code == LSM_ERR_OK)
-        code = record_new_source(&next, source, instant);
+        code = record_turns(pool, turns, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (code != LSM_ERR_OK)
+            free(turns[i].hold);
+        else
+            show_turn(pool, &turns[i]);
+    }
     if (code != LSM_ERR_OK)
         return code;
-    split_turn(m);
-    m->epoch = next.epoch;
-    m->due_ns = 0;
-    split_settle_target(m);
+    for (EACH_MEMBER(each, m))
+        if (mirror_pool(each, SIDE_TARGET) != pool)
+            split_settle_target(each);
     mirrors_mark(m->root);
     return code;
 }
@@ -199,8 +266,11 @@ int split_swap_roles(struct mirror *m)
 int split_exchange(struct mirror *m)
 {
     int code = split_swap_roles(m);
-    if (code == LSM_ERR_OK)
-        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, m->state, m->state);
+    if (code != LSM_ERR_OK)
+        return code;
+    for (EACH_MEMBER(each, m))
+        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, each->id, each->state,
+                      each->state);
     return code;
 }
 
@@ -340,28 +410,49 @@ static void rewind_show(struct rewind *r)
     event_publish(v->pool->root->hub, LSM_EVENT_VOLUME, v->id, -1, -1);
 }
 
-int split_rewind(struct mirror *m, enum replication_side side, bool keep)
+static bool is_rewound(const struct rewind *r)
 {
-    struct rewind r = {.m = m, .volume = mirror_volume(m, side)};
-    if (!r.volume)
-        return error_set(LSM_ERR_NOT_FOUND_POOL, m->id, "a pool of the replication %s is not here",
-                         m->id);
-    int code = rewind_check(&r);
-    if (code != LSM_ERR_OK)
-        return code;
-    memset(m->diverged, 0, ID_SIZE);
-    if (r.link == r.volume->top && r.link->below_limit == r.volume->size &&
-        !atomic_load(&r.volume->top->touched))
+    return r->link == r->volume->top && r->link->below_limit == r->volume->size &&
+           !atomic_load(&r->volume->top->touched);
+}
+
+static int rewind_one(struct rewind *r, bool keep)
+{
+    memset(r->m->diverged, 0, ID_SIZE);
+    if (is_rewound(r))
         return LSM_ERR_OK; /* nothing was written since */
-    code = rewind_prepare(&r, keep);
+    int code = rewind_prepare(r, keep);
     if (code == LSM_ERR_OK)
-        code = rewind_commit(&r);
-    if (code != LSM_ERR_OK) {
-        volume_free(r.kept);
-        if (r.top)
-            pool_spare_return(r.volume->pool, r.top);
+        code = rewind_commit(r);
+    if (code == LSM_ERR_OK) {
+        rewind_show(r);
         return code;
     }
-    rewind_show(&r);
+    volume_free(r->kept);
+    if (r->top)
+        pool_spare_return(r->volume->pool, r->top);
+    return code;
+}
+
+/* All of a group are looked at before the first is rewound. Where a later one then fails, those
+ * before it are where the next try finds them done. */
+int split_rewind(struct mirror *m, enum replication_side side, bool keep)
+{
+    uint32_t count = 0;
+    int code = LSM_ERR_OK;
+    autofree struct rewind *members = calloc(mirror_member_count(m), sizeof *members);
+    if (!members)
+        return error_no_memory();
+    for (EACH_MEMBER(each, m)) {
+        struct rewind *r = &members[count++];
+        *r = (struct rewind){.m = each, .volume = mirror_volume(each, side)};
+        if (code == LSM_ERR_OK && !r->volume)
+            code = error_set(LSM_ERR_NOT_FOUND_POOL, each->id,
+                             "a pool of the replication %s is not here", each->id);
+        if (code == LSM_ERR_OK)
+            code = rewind_check(r);
+    }
+    for (uint32_t i = 0; i < count && code == LSM_ERR_OK; i++)
+        code = rewind_one(&members[i], keep);
     return code;
 }

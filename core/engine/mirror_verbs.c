@@ -53,17 +53,6 @@ static int give_job(const struct mirror *m, char **job)
     return *job ? LSM_ERR_JOB_STARTED : error_no_memory();
 }
 
-/* Where the target's catalog is what failed, the source's half says it alone. */
-static void fall_back(struct mirror *m, lsm_replication_state state)
-{
-    if (mirror_state_set(m, state) == LSM_ERR_OK)
-        return;
-    m->epoch++;
-    mirror_state_show(m, state);
-    mirrors_mark(m->root);
-    mirror_tell_source(m);
-}
-
 /* From the last common instant to in sync: at once where nothing was written, else by a job. Where
  * that cannot begin the relation stays as it was. */
 int mirror_resync(struct mirror *m, char **job)
@@ -73,7 +62,7 @@ int mirror_resync(struct mirror *m, char **job)
     char id[ID_SIZE];
     struct root *root = m->root;
     memcpy(id, m->id, ID_SIZE);
-    if (!ship_is_pending(m))
+    if (!ships_are_pending(m))
         return sync ? sync_rejoin(m) : mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
     int code = mirror_state_set(m, LSM_REPLICATION_STATE_RESYNCING);
     if (code == LSM_ERR_OK)
@@ -82,7 +71,8 @@ int mirror_resync(struct mirror *m, char **job)
         return code;
     struct _lsm_error *why = error_take();
     if ((m = mirror_find(root, id)) != NULL)
-        fall_back(m, before == LSM_REPLICATION_STATE_SPLIT ? LSM_REPLICATION_STATE_PAUSED : before);
+        mirror_state_force(m, before == LSM_REPLICATION_STATE_SPLIT ? LSM_REPLICATION_STATE_PAUSED
+                                                                    : before);
     error_clear();
     error_restore(why);
     return code;
@@ -134,11 +124,15 @@ static int check_no_sync(const struct mirror *m, const char *volume)
     return LSM_ERR_OK;
 }
 
-static int check_exchange(const struct mirror *m)
+static int check_exchange(struct mirror *m)
 {
-    int code = check_no_sync(m, m->source);
-    if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
-        code = check_no_sync(m, m->target);
+    int code = LSM_ERR_OK;
+    for (EACH_MEMBER(each, m)) {
+        if (code == LSM_ERR_OK)
+            code = check_no_sync(each, each->source);
+        if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
+            code = check_no_sync(each, each->target);
+    }
     return code;
 }
 
@@ -147,9 +141,10 @@ static int check_exchange(const struct mirror *m)
 static int rejoin_target(struct mirror *m, lsm_flag flags)
 {
     int code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
-    if (code != LSM_ERR_OK)
-        return code;
-    return pool_hold_release(mirror_pool(m, SIDE_TARGET), m->target);
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            code = pool_hold_release(mirror_pool(each, SIDE_TARGET), each->target);
+    return code;
 }
 
 int mirror_resume(struct mirror *m, lsm_flag flags)
@@ -162,8 +157,9 @@ int mirror_resume(struct mirror *m, lsm_flag flags)
         error_hint("break it and mirror anew");
         code = LSM_ERR_STATE;
     }
-    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
-        code = check_no_sync(m, m->target);
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
+            code = check_no_sync(each, each->target);
     if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
         code = rejoin_target(m, flags);
     if (code != LSM_ERR_OK)
@@ -179,23 +175,25 @@ int mirror_interval_set(struct mirror *m, uint32_t ms)
         return error_set(LSM_ERR_NO_SUPPORT, m->id,
                          "the replication %s is synchronous and has no interval", m->id);
     uint32_t old = m->interval_ms;
-    m->interval_ms = ms;
+    for (EACH_MEMBER(each, m))
+        each->interval_ms = ms;
     int code = mirror_state_set(m, m->state);
-    if (code != LSM_ERR_OK)
-        m->interval_ms = old;
-    m->due_ns = 0;
+    for (EACH_MEMBER(each, m)) {
+        if (code != LSM_ERR_OK)
+            each->interval_ms = old;
+        each->due_ns = 0;
+    }
     upkeep_wake(m->root->intervals);
     return code;
 }
 
-static int check_no_writers(const struct volume *v, const struct mirror *m)
+static int check_no_writers(const struct volume *v)
 {
     if (!v || !v->writers)
         return LSM_ERR_OK;
     error_set(LSM_ERR_BUSY, v->id, "the volume «%s» has %u open writer(s)", v->name, v->writers);
     error_hint("close them; a forced promote goes on without the source");
     error_retryable();
-    (void)m;
     return LSM_ERR_BUSY;
 }
 
@@ -208,6 +206,13 @@ static int check_both_here(const struct mirror *m)
     return LSM_ERR_NOT_FOUND_POOL;
 }
 
+static void exchange_later(struct mirror *m, bool yes)
+{
+    for (EACH_MEMBER(each, m))
+        each->exchange = yes;
+    mirrors_mark(m->root);
+}
+
 int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
 {
     bool force = flags & LSM_REPLICATION_FORCE;
@@ -216,30 +221,30 @@ int mirror_promote(struct mirror *m, char **job, lsm_flag flags)
         return code;
     if (force)
         return split_force(m);
-    code = check_both_here(m);
-    if (code == LSM_ERR_OK)
-        code = check_no_writers(mirror_volume(m, SIDE_SOURCE), m);
+    for (EACH_MEMBER(each, m)) {
+        if (code == LSM_ERR_OK)
+            code = check_both_here(each);
+        if (code == LSM_ERR_OK)
+            code = check_no_writers(mirror_volume(each, SIDE_SOURCE));
+    }
     if (code == LSM_ERR_OK)
         code = check_exchange(m);
     if (code != LSM_ERR_OK)
         return code;
     if (m->job[0]) {
         code = ship_follow(m, job);
-        m->exchange = code == LSM_ERR_JOB_STARTED;
-        mirrors_mark(m->root);
+        exchange_later(m, code == LSM_ERR_JOB_STARTED);
         return code;
     }
     if (m->sync)
         return sync_exchange(m);
-    if (!ship_is_pending(m))
+    if (!ships_are_pending(m))
         return split_exchange(m);
-    m->exchange = true; /* from here on no new writer of the source is let in */
-    mirrors_mark(m->root);
-    m->pins++;
+    exchange_later(m, true); /* from here on no new writer of the source is let in */
+    mirrors_pin(m);
     code = ship_begin(m, LSM_JOB_KIND_SHIP, job);
-    m->pins--;
-    m->exchange = code == LSM_ERR_JOB_STARTED;
-    mirrors_mark(m->root);
+    mirrors_unpin(m);
+    exchange_later(m, code == LSM_ERR_JOB_STARTED);
     return code;
 }
 
@@ -271,8 +276,41 @@ static int wait_for_pins(struct mirror **m)
     return code;
 }
 
+/* The targets' halves, which decide, in one transaction. */
+static int remove_targets_halves(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    if (!pool || pool->read_only)
+        return LSM_ERR_OK;
+    int code = catalog_begin(pool->catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    for (EACH_MEMBER(each, m)) {
+        if (code == LSM_ERR_OK)
+            code = catalog_replication_remove(pool->catalog, each->id, SIDE_TARGET);
+        if (code == LSM_ERR_OK)
+            code = pool_hold_doom(pool, each->target);
+    }
+    code = catalog_end(pool->catalog, code);
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            pool_hold_drop(pool, each->target);
+    return code;
+}
+
+static void leave_broken(struct mirror *m)
+{
+    sync_detach_gated(m);
+    sync_log_remove(m);
+    if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
+        error_clear(); /* a half alone is void at the next open */
+    mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+    mirror_leave(m);
+}
+
 int mirror_break(struct mirror *m)
 {
+    struct root *root = m->root;
     int code = wait_for_pins(&m);
     if (code == LSM_ERR_OK)
         code = check_verb(m, BREAK);
@@ -285,16 +323,17 @@ int mirror_break(struct mirror *m)
         error_retryable();
         return LSM_ERR_BUSY;
     }
-    code = mirror_half_remove(m, SIDE_TARGET);
+    uint32_t count = 0;
+    autofree struct mirror **members = calloc(mirror_member_count(m), sizeof(struct mirror *));
+    if (!members)
+        return error_no_memory();
+    for (EACH_MEMBER(each, m))
+        members[count++] = each;
+    code = remove_targets_halves(m);
     if (code != LSM_ERR_OK)
         return code;
-    sync_detach_gated(m);
-    sync_log_remove(m);
-    if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
-        error_clear(); /* a half alone is void at the next open */
-    mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
-    struct root *root = m->root;
-    mirror_leave(m);
+    for (uint32_t i = 0; i < count; i++)
+        leave_broken(members[i]);
     mirrors_mark(root);
     return LSM_ERR_OK;
 }
@@ -342,11 +381,8 @@ int mirror_target_delete(struct mirror *m)
     sync_log_remove(m);
     volume_remove(target);
     split_point_release(m);
-    if (mirror_half_remove(m, SIDE_SOURCE) != LSM_ERR_OK)
-        error_clear();
-    mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
     struct root *root = m->root;
-    mirror_leave(m);
+    leave_broken(m);
     mirrors_mark(root);
     return LSM_ERR_OK;
 }

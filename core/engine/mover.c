@@ -465,8 +465,11 @@ static int run_passes(struct run *run, size_t buffer_size)
 int mover_run(struct mover *mover)
 {
     size_t buffer_size = mover->verify ? 2 * WINDOW : WINDOW, total = MOVERS * buffer_size;
-    struct run run = {
-        .mover = mover, .next = mover->cursor, .copied = mover->copied, .skipped = mover->skipped};
+    struct run run = {.mover = mover,
+                      .next = mover->cursor,
+                      .copied = mover->copied,
+                      .skipped = mover->skipped,
+                      .due_ns = mover->due_ns};
     if (mover->foreground) {
         run.seen = mover->foreground(mover->argument);
         run.gentle = true; /* until it has been looked */
@@ -484,6 +487,7 @@ int mover_run(struct mover *mover)
     pthread_condattr_destroy(&monotonic);
 
     int code = run_passes(&run, buffer_size);
+    mover->due_ns = run.due_ns;
 
     pthread_cond_destroy(&run.changed);
     pthread_cond_destroy(&run.go);

@@ -29,6 +29,7 @@ struct mover {
     bool verify;               /* read back past the cache and compare, at the end */
     const atomic_int *stop;    /* not 0: come to an end at a checkpoint */
     const _Atomic uint64_t *rate_limit; /* bytes a second; 0: none */
+    uint64_t due_ns; /* when that lets the next bytes go: 0 at first, then where a run left it */
     /* What the target holds up to `cursor` is durable when this is called. */
     int (*checkpoint)(void *argument, const struct mover *mover);
     uint64_t (*foreground)(void *argument); /* changes while somebody does I/O beside this */

@@ -65,7 +65,7 @@ static int carry_out(const struct plan *plans, uint32_t count, struct record_lis
     switch (plans[0].type) {
     case LSM_VOLUME_REPLICATE_COPY: return copy_begin(plans, count, job);
     case LSM_VOLUME_REPLICATE_MIRROR_ASYNC:
-    case LSM_VOLUME_REPLICATE_MIRROR_SYNC: return mirror_begin(plans, job);
+    case LSM_VOLUME_REPLICATE_MIRROR_SYNC: return mirror_begin(plans, count, job);
     default: return make_clones(plans, count, made);
     }
 }
@@ -218,11 +218,10 @@ static int fill_plans(const struct replicate_request *request, struct plan *plan
 int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
               char **job)
 {
-    if (request->count != 1 && request->type != LSM_VOLUME_REPLICATE_CLONE &&
-        request->type != LSM_VOLUME_REPLICATE_COPY) {
+    if (request->count != 1 && request->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC) {
         error_set(LSM_ERR_NO_SUPPORT, NULL,
-                  "this version of the embedded engine mirrors one volume a call");
-        error_hint("clone or copy the group at one instant, or mirror its volumes one by one");
+                  "this version of the embedded engine mirrors one volume a call synchronously");
+        error_hint("mirror the group asynchronously, or its volumes one by one");
         return LSM_ERR_NO_SUPPORT;
     }
     struct plan *plans = calloc(request->count, sizeof *plans);

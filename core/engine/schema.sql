@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- A pool's catalog, version 2. Ids are 32 hex digits, sizes bytes, times ms since 1970.
+-- A pool's catalog, version 3. Ids are 32 hex digits, sizes bytes, times ms since 1970.
 
 CREATE TABLE pool (
     id          TEXT    NOT NULL,
@@ -69,5 +69,6 @@ CREATE TABLE replication (
     error       INTEGER NOT NULL,
     message     TEXT,
     diverged    TEXT,             -- the clone that kept what was rewound
+    group_id    TEXT,             -- which relations are of one instant with it
     PRIMARY KEY (id, side)
 ) WITHOUT ROWID;

@@ -45,6 +45,9 @@ struct job_ends {
 };
 /* Of the `i`th member, of which the first are the row's own; false: there are not so many. */
 bool job_row_member(const struct job_row *row, uint32_t i, struct job_ends *ends);
+/* The id of the job's part in its `i`th member, by which that can hold what it needs: for the first
+ * the job's own. False: there are not so many. */
+bool job_row_part(const struct job_row *row, uint32_t i, char id[ID_SIZE]);
 /* Sets `others` from all members, the first among them. */
 int job_row_members_set(struct job_row *row, const struct job_ends *members, uint32_t count);
 
@@ -132,6 +135,7 @@ int job_target(struct job_runner *runner, const char *id, uint32_t i, char targe
 /* The job that is not ended and makes `target`, or reads `source`; false: none. */
 bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE]);
 bool job_of_source(struct job_runner *runner, const char *source, char id[ID_SIZE]);
+bool job_of_part(struct job_runner *runner, const char *part); /* whether there is one */
 
 /* Forgets, in memory alone, the ended jobs of a lane that goes away. */
 void job_runner_drop_lane(struct job_runner *runner, const struct job_lane *lane);

@@ -249,6 +249,18 @@ static bool job_of(struct job_runner *runner, const char *source, const char *ta
     return false;
 }
 
+bool job_of_part(struct job_runner *runner, const char *part)
+{
+    char id[ID_SIZE];
+    bool found = false;
+    LOCKED(&runner->lock);
+    for (struct job *job = runner->last; job && !found; job = job->prev)
+        for (uint32_t i = 0;
+             !found && !job_state_ended(job->row.state) && job_row_part(&job->row, i, id); i++)
+            found = strcmp(id, part) == 0;
+    return found;
+}
+
 bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE])
 {
     return job_of(runner, NULL, target, id);

@@ -410,6 +410,13 @@ static void number_write(uint64_t n)
     }
 }
 
+/* A thread of its own may not speak to the test's parent. */
+static void must(bool fine)
+{
+    if (!fine)
+        abort();
+}
+
 /* A number is on a member before it is written to the next one. */
 static atomic_bool enough;
 
@@ -418,12 +425,12 @@ static void *stamp(void *nothing)
     lsm_volume_io *io[MEMBERS] = {NULL};
     (void)nothing;
     for (int i = 0; i < MEMBERS; i++)
-        ck_assert_int_eq(lsm_volume_io_open(world.conn, sources[i], &io[i], 0), OK);
+        must(lsm_volume_io_open(world.conn, sources[i], &io[i], 0) == OK);
     for (uint64_t n = 1; !atomic_load(&enough); n++)
         for (int i = 0; i < MEMBERS; i++)
-            ck_assert_int_eq(lsm_volume_io_pwrite(io[i], &n, sizeof n, 4096, 0), OK);
+            must(lsm_volume_io_pwrite(io[i], &n, sizeof n, 4096, 0) == OK);
     for (int i = 0; i < MEMBERS; i++)
-        ck_assert_int_eq(lsm_volume_io_close(io[i], 0), OK);
+        must(lsm_volume_io_close(io[i], 0) == OK);
     return NULL;
 }
 

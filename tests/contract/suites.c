@@ -22,7 +22,7 @@ static const struct suite suites[] = {
     {"mirrors", {mirror_data, mirrors}},
     {"mirror-sync", {sync_away, sync_split, sync_table, sync_target, sync_writers}},
     {"mirror-async",
-     {mirror_async_ends, mirror_async_pools, mirror_async_roles, mirror_async_ship,
+     {group_mirror, mirror_async_ends, mirror_async_pools, mirror_async_roles, mirror_async_ship,
       mirror_async_table}},
     {"mirror-async-long", {mirror_async_kill, mirror_async_life, mirror_async_stamps}},
     {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},

@@ -56,6 +56,7 @@ TCase *sync_target(void);
 TCase *sync_writers(void);
 
 /* mirror-async: asynchronous mirrors, state by state; and -long: for a while */
+TCase *group_mirror(void);
 TCase *mirror_async_ends(void);
 TCase *mirror_async_kill(void);
 TCase *mirror_async_life(void);

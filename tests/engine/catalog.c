@@ -193,7 +193,8 @@ static int on_older_job(void *argument, struct job_row *row)
 /* Before groups had jobs. */
 START_TEST(an_older_version_is_upgraded)
 {
-    edit("ALTER TABLE job DROP COLUMN others; PRAGMA user_version = 1");
+    edit("ALTER TABLE job DROP COLUMN others; ALTER TABLE replication DROP COLUMN group_id;"
+         "PRAGMA user_version = 1");
     for (int again = 0; again < 2; again++) {
         open_catalog(NULL);
         rows = 0;
