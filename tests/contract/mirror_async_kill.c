@@ -200,6 +200,7 @@ static void child_step(enum phase phase)
         replication_await(STATE(IN_SYNC));
         break;
     case BREAKING:
+        shared->broken = false; /* the last child may have died behind its break */
         if (!pair.id[0])
             start_mirror(0);
         find_relation();
