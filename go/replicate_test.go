@@ -397,3 +397,29 @@ func TestMirrorIsNoClone(t *testing.T) {
 	_, err := v.Mirror(context.Background(), replicant.Clone, "x", nil)
 	refused(t, err, replicant.CodeInvalidArgument)
 }
+
+func TestReplicateGroupOfCopies(t *testing.T) {
+	conn := connect(t)
+	ctx := within(t)
+	a, b := volume(t, conn, "a", mib), volume(t, conn, "b", mib)
+	write(t, a, noise(1, mib), 0)
+	write(t, b, noise(2, mib), 0)
+
+	group := []replicant.GroupMember{{Source: b, Name: "b2"}, {Source: a, Name: "a2"}}
+	var ids []string
+	for range 2 { // the same key gives the same group again
+		job := must(conn.ReplicateGroup(ctx, replicant.Copy, group, &replicant.ReplicateOptions{Key: "k"}))(t)
+		_, err := job.Wait(ctx)
+		ok(t, err)
+		made := must(job.Volumes(ctx))(t)
+		if len(made) != 2 || made[0].Name != "b2" || made[1].Name != "a2" {
+			t.Fatal(made)
+		}
+		same(t, "b2", content(t, made[0]), noise(2, mib))
+		same(t, "a2", content(t, made[1]), noise(1, mib))
+		ids = append(ids, made[0].ID+made[1].ID)
+	}
+	if ids[0] != ids[1] {
+		t.Error(ids)
+	}
+}

@@ -283,6 +283,40 @@ def test_group_of_clones_or_153(conn, volume):
     assert content(made[0]) == pattern(MIB)
 
 
+def test_group_of_copies(conn, volume):
+    other = conn.create_volume("other", MIB)
+    write(other, pattern(MIB, 7))
+    pairs = [(other, "o1"), (volume, "s1")]
+    job = conn.replicate_group(ReplicationType.COPY, pairs, key="nightly")
+    write(volume, bytes(MIB))
+    made = job.wait(timeout=60)
+    assert [v.name for v in made] == ["o1", "s1"]
+    assert [content(v) for v in made] == [pattern(MIB, 7), pattern(MIB)]
+    again = conn.replicate_group(ReplicationType.COPY, pairs, key="nightly").wait(timeout=60)
+    assert [v.id for v in again] == [v.id for v in made]
+    refused(
+        ErrorCode.NAME_CONFLICT,
+        conn.replicate_group,
+        ReplicationType.COPY,
+        pairs[::-1],
+        key="nightly",
+    )
+
+
+def test_group_of_mirrors(conn, volume):
+    other = conn.create_volume("other", MIB)
+    pairs = [(volume, "s1"), (other, "o1")]
+    pool = conn.create_pool("there")
+    made = conn.replicate_group(ReplicationType.MIRROR_ASYNC, pairs, pool=pool, interval=0).wait(60)
+    mirrors = conn.replications("group_id", conn.replications()[0].group_id)
+    assert len(mirrors) == 2
+    write(other, pattern(MIB, 7))
+    mirrors[0].sync().wait(timeout=60)
+    assert [content(v) for v in made] == [pattern(MIB), pattern(MIB, 7)]
+    mirrors[1].pause()
+    assert {m.state for m in conn.replications()} == {replicant.ReplicationState.PAUSED}
+
+
 def test_group_arguments(conn, volume):
     for bad in ([(volume, None)], [("volume", "n")], [volume], 7):
         with pytest.raises((TypeError, AttributeError)):
