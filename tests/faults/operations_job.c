@@ -236,7 +236,8 @@ static void adopt_copy(void)
         return;
     }
     world_outcome_of_job(world.shared->job, &outcome);
-    MUST(outcome.code == LSM_ERR_IO || outcome.code == LSM_ERR_NOT_ENOUGH_SPACE);
+    MUST(outcome.code == LSM_ERR_IO || outcome.code == LSM_ERR_NOT_ENOUGH_SPACE ||
+         outcome.code == LSM_ERR_NO_MEMORY);
     MUST(outcome.message[0]);
 }
 
