@@ -71,7 +71,8 @@ int catalog_failed(struct catalog *catalog, const char *verb)
         error_set(LSM_ERR_NOT_ENOUGH_SPACE, path, "no space to %s the catalog %s", verb, path);
         error_hint("free some space on the pool's file system");
         break;
-    case SQLITE_ERROR: /* a table or a column that must be there is not */
+    case SQLITE_ERROR:      /* a table or a column that must be there is not */
+    case SQLITE_CONSTRAINT: /* its rows do not fit together */
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         error_set(LSM_ERR_DAMAGED, path, "the catalog %s is damaged: %s", path, why);

@@ -1,0 +1,2 @@
+--both
+UPDATE OR IGNORE replication SET side = 1;
