@@ -229,6 +229,8 @@ int mirrors_reconcile(struct root *root)
         if (!m->job[0] && mirror_pool(m, SIDE_SOURCE))
             ship_next(m); /* the job that it followed ended with the last owner */
     }
+    for (uint32_t i = 0; i < root->pool_count; i++)
+        sync_logs_sweep(root->pools[i]);
     mirrors_mark(root);
     return code;
 }

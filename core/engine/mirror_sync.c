@@ -6,6 +6,7 @@
  * Taken off, the source is frozen: that instant is the common one, but for the regions whose intent
  * bit is set, and both together are what a resync ships. `intent` keeps those bits meanwhile.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
+#include "../util/guid.h"
 
 #define PIECE (1u << 20)
 
@@ -36,7 +38,7 @@ static char *log_path(const struct mirror *m)
 int sync_log_make(const struct mirror *m)
 {
     autofree char *path = log_path(m);
-    return path ? sync_log_create(path, m->id) : LSM_ERR_NO_MEMORY;
+    return path ? sync_log_create(path, m->id, NULL) : LSM_ERR_NO_MEMORY;
 }
 
 void sync_log_remove(const struct mirror *m)
@@ -61,6 +63,32 @@ void sync_log_remove_idle(const struct mirror *m)
         sync_log_remove(&turned);
 }
 
+/* What a crash left between making a log and the commit that needs it, or after the one that does
+ * not need it any more. */
+void sync_logs_sweep(struct pool *pool)
+{
+    DIR *directory = pool->read_only ? NULL : opendir(pool->home.directory);
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory)) != NULL) {
+        char id[ID_SIZE] = "";
+        const char *suffix = strchr(entry->d_name, '.');
+        bool fresh = suffix && strcmp(suffix, ".intent.new") == 0;
+        autofree char *path = NULL;
+        if (!suffix || suffix - entry->d_name != ID_SIZE - 1 ||
+            (!fresh && strcmp(suffix, ".intent") != 0))
+            continue;
+        memcpy(id, entry->d_name, ID_SIZE - 1);
+        const struct mirror *m = mirror_find(pool->root, id);
+        bool used = m && !fresh && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
+                    mirror_pool(m, SIDE_SOURCE) == pool;
+        if (!used && guid_is(id) &&
+            asprintf(&path, "%s/%s", pool->home.directory, entry->d_name) >= 0)
+            vfs_unlink(path);
+    }
+    if (directory)
+        closedir(directory);
+}
+
 bool sync_has_intent(const struct mirror *m)
 {
     return m->intent && map_held(m->intent) > 0;
@@ -74,7 +102,7 @@ int sync_attach(struct mirror *m, struct layer *hidden_top)
     autofree char *path = log_path(m);
     if (!path)
         return LSM_ERR_NO_MEMORY;
-    int code = m->intent ? LSM_ERR_OK : sync_log_create(path, m->id);
+    int code = m->intent ? LSM_ERR_OK : sync_log_create(path, m->id, NULL);
     if (code == LSM_ERR_OK)
         code = volume_open_stack(target);
     if (code != LSM_ERR_OK)
@@ -419,23 +447,14 @@ int sync_load(struct mirror *m)
 
 /* What the new source's pool must know before it is the source: else a crash in between would leave
  * nobody who knows where the two may differ. In one pool it is the same file. */
-int sync_log_hand_over(struct mirror *m)
+int sync_log_hand_over(const struct mirror *m)
 {
     struct mirror next = *m;
     split_turn(&next);
     if (!log_moves(m))
         return LSM_ERR_OK;
     autofree char *path = log_path(&next);
-    int code = path ? sync_log_create(path, m->id) : LSM_ERR_NO_MEMORY;
-    struct map *intent = code == LSM_ERR_OK && m->intent ? map_copy(m->intent) : NULL;
-    if (code != LSM_ERR_OK || !m->intent)
-        return code;
-    if (!intent)
-        return error_no_memory();
-    code = sync_log_store(path, intent); /* a copy's bits all count as new */
-    map_destroy(m->intent);
-    m->intent = intent;
-    return code;
+    return path ? sync_log_create(path, m->id, m->intent) : LSM_ERR_NO_MEMORY;
 }
 
 int sync_rejoin(struct mirror *m)

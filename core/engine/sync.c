@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,12 +42,35 @@ static int log_error(const char *path, int error, const char *verb)
                            "cannot %s the write-intent log %s", verb, path);
 }
 
-int sync_log_create(const char *path, const char *id)
+static int write_log(int fd, const char *id, struct map *intent)
 {
-    int fd, error = vfs_open(path, O_RDWR | O_CREAT | O_TRUNC, &fd);
-    if (!error && (error = map_file_init(fd, id)) == 0)
-        error = vfs_datasync(fd);
+    struct map_snapshot *snapshot = NULL;
+    int error = map_file_init(fd, id);
+    if (!error && intent)
+        error = map_snapshot_take(intent, &snapshot);
+    if (!error && snapshot && (error = map_file_extend(fd, intent)) == 0)
+        error = map_snapshot_store(snapshot, fd);
+    map_snapshot_free(snapshot);
+    return error ? error : vfs_datasync(fd);
+}
+
+/* Beside what may be there and then in its place, so that a crash finds the one or the other,
+ * whole. A copy of a map counts all its bits as new. */
+int sync_log_create(const char *path, const char *id, const struct map *intent)
+{
+    autofree char *fresh = NULL;
+    struct map *all = intent ? map_copy(intent) : NULL;
+    int fd = -1, error = (intent && !all) || asprintf(&fresh, "%s.new", path) < 0 ? ENOMEM : 0;
+    if (!error && (error = vfs_open(fresh, O_RDWR | O_CREAT | O_TRUNC, &fd)) == 0)
+        error = write_log(fd, id, all);
     vfs_close(&fd);
+    map_destroy(all);
+    if (!error && vfs->rename(fresh, path) < 0)
+        error = errno;
+    if (!error)
+        error = vfs_sync_parent(path);
+    else if (fresh)
+        vfs_unlink(fresh);
     return error ? log_error(path, error, "make") : LSM_ERR_OK;
 }
 
@@ -96,12 +120,6 @@ static int store_map(const char *path, struct map *intent, bool durable)
 static int store_log(struct sync *sync, bool durable)
 {
     return store_map(sync->intent_path, sync->intent, durable);
-}
-
-int sync_log_store(const char *path, struct map *intent)
-{
-    int error = store_map(path, intent, true);
-    return error ? log_error(path, error, "write") : LSM_ERR_OK;
 }
 
 static bool has(const struct map *map, uint64_t region)

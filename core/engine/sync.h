@@ -60,8 +60,8 @@ void sync_flush_end(struct sync *sync, uint64_t ticket);
 
 /* The log of an earlier owner: NULL and LSM_ERR_OK when there is none. */
 int sync_log_load(const char *path, const char *id, uint64_t size, struct map **intent);
-int sync_log_create(const char *path, const char *id);
-int sync_log_store(const char *path, struct map *intent); /* durably */
+/* A new one in its place, durably, with the bits of `intent`, or none (NULL). */
+int sync_log_create(const char *path, const char *id, const struct map *intent);
 
 /* The two sides are equal and flushed; the source stands still. */
 void sync_log_clear(struct sync *sync);
