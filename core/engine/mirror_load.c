@@ -235,10 +235,16 @@ int mirrors_reconcile(struct root *root)
     return code;
 }
 
-/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. */
-static bool is_orphan(struct root *root, const struct hold *hold)
+/* Only its owner's pool can say that there is no such owner: while that is away, its hold stays. A
+ * relation's is in its source's pool: that of an old source, which did not hear of the exchange, is
+ * nobody's any more. */
+static bool is_orphan(const struct pool *pool, const struct hold *hold)
 {
-    if (!pool_by_id(root, hold->pool) || mirror_find(root, hold->owner))
+    struct root *root = pool->root;
+    const struct mirror *owner = mirror_find(root, hold->owner);
+    if (owner)
+        return mirror_pool(owner, SIDE_SOURCE) && mirror_pool(owner, SIDE_SOURCE) != pool;
+    if (!pool_by_id(root, hold->pool))
         return false;
     for (const struct mirror *m = root->mirrors; m; m = m->next)
         if (strcmp(m->target, hold->owner) == 0 && m->state == LSM_REPLICATION_STATE_SPLIT)
@@ -253,7 +259,7 @@ int holds_sweep(struct pool *pool)
     while (hold && code == LSM_ERR_OK) {
         char owner[ID_SIZE];
         memcpy(owner, hold->owner, ID_SIZE);
-        bool orphan = is_orphan(pool->root, hold);
+        bool orphan = is_orphan(pool, hold);
         if (orphan)
             code = pool_hold_release(pool, owner);
         hold = orphan ? pool->holds : hold->next; /* all of that owner's are gone */
