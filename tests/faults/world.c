@@ -431,6 +431,8 @@ static void check_files(const char *pool)
                    " UNION SELECT layer FROM hold)") == 0);
     MUST(query(db, "SELECT count(*) FROM hold") == 0);
     MUST(query(db, "SELECT count(*) FROM volume WHERE NOT is_ready") == 0);
+    MUST(query(db, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") ==
+         0);
     sqlite3_close(db);
 }
 

@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Power cuts: short sequences of verbs are recorded (crash_record.c), the images that a cut may
+ * leave of them are built (crash_image.c), and each is opened with the library and judged by what
+ * layers.md promises (crash_judge.c): what was flushed is there, what was not is old or new, sector
+ * by sector, a clone is the instant of its call, a call is all or nothing, no file is left over.
+ * Of a mirror the source's pool is lost, too. And some openings are recorded and cut themselves.
+ *
+ *     REPLICANT_TEST_LONG    all images, and more dice; else some of each sequence, other ones each
+ *                            time
+ *     REPLICANT_TEST_SEED    replays them
+ *     REPLICANT_TEST_CRASH="sequence cut choice whole|left": that one image. Threads of the engine
+ *                            may order their calls in another way the next time, so the image that
+ *                            failed is kept as well.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crash_image.h"
+#include "crash_verbs.h"
+#include "failing.h"
+#include "kill.h"
+
+#define SIZE (128u * KIB)
+#define THIN LSM_VOLUME_PROVISION_THIN
+#define FULL LSM_VOLUME_PROVISION_FULL
+
+/* --- sequences -------------------------------------------------------------------------------- */
+
+static void one(void)
+{
+    v_make("a", SIZE, THIN);
+    v_write("a", 1000, 100000);
+    v_flush("a");
+    v_close("a");
+}
+
+static void cloned(void)
+{
+    one();
+    v_clone("a", "b");
+    v_write("b", 30000, 9000);
+    v_write("a", 60000, 9000);
+    v_flush("b");
+    v_flush("a");
+    v_close("a");
+    v_close("b");
+}
+
+static void nothing(void)
+{
+}
+
+static void birth(void)
+{
+    one();
+    v_write("a", 500, 5000);
+}
+
+static void writes(const char *name)
+{
+    v_write(name, 3000, 20000);
+    v_flush(name);
+    v_write(name, 2000, 3000);
+    v_zero(name, 9000, 30000);
+    v_flush(name);
+    v_discard(name, 40960, 16384);
+    v_write(name, 50000, 700);
+    v_write_fua(name, 120000, 3000);
+    v_write(name, 50100, 70000);
+    v_flush(name);
+    v_write(name, 10, 20);
+}
+
+static void write_base(void)
+{
+    writes("a");
+}
+
+static void write_top(void)
+{
+    writes("b");
+    v_write("a", 100, 5000);
+    v_flush("a");
+}
+
+static void make(void)
+{
+    v_make("b", SIZE, FULL);
+    v_write("b", 4000, 9000);
+    v_flush("b");
+    v_rename("b", "c");
+    v_close("b");
+    v_write("c", 5000, 90);
+    v_delete("c", false);
+    v_make("d", 64 * KIB, THIN);
+    v_write("d", 0, 64 * KIB);
+    v_close("d");
+    v_delete("a", false);
+}
+
+static void resizes(const char *name)
+{
+    v_resize(name, 2 * SIZE);
+    v_write(name, SIZE - 3000, 60000);
+    v_flush(name);
+    v_close(name);
+    v_resize(name, 60 * KIB);
+    v_write(name, 50000, 3000);
+    v_close(name);
+    v_resize(name, SIZE);
+    v_write(name, 100000, 3000);
+    v_flush(name);
+}
+
+static void resize_base(void)
+{
+    resizes("a");
+}
+
+static void resize_top(void)
+{
+    resizes("b");
+}
+
+static void clone(void)
+{
+    v_write("a", 50000, 30000);
+    v_clone("a", "b");
+    v_write("a", 55000, 9000);
+    v_write("b", 52000, 9000);
+    v_clone("b", "c");
+    v_flush("a");
+    v_write("c", 60000, 200);
+    v_flush("c");
+    v_write("b", 1000, 3000);
+    v_clone("a", "d");
+    v_write("b", 9000, 3000);
+    v_delete("d", false);
+    v_delete("c", false);
+    v_flush("b");
+}
+
+static void two(void)
+{
+    one();
+    v_make("b", SIZE, THIN);
+    v_write("b", 0, SIZE);
+    v_flush("b");
+    v_close("b");
+}
+
+static void group(void)
+{
+    v_write("a", 100, 9000);
+    v_write("b", 100, 9000);
+    v_clone_two("a", "c", "b", "d");
+    v_write("a", 200, 9000);
+    v_write("c", 200, 9000);
+    v_flush("c");
+    v_clone_two("a", "e", "b", "f");
+}
+
+static void copy(void)
+{
+    v_write("b", 20000, 30000);
+    v_copy("b", "c", "default");
+    v_write("b", 25000, 3000);
+    v_copy("b", "d", "second");
+    v_write("a", 25000, 3000);
+    v_flush("a");
+}
+
+static void flatten(void)
+{
+    v_write("a", 20000, 3000);
+    v_clone("a", "c");
+    v_write("c", 21000, 3000);
+    v_write("b", 22000, 3000);
+    v_flatten("a");
+    v_write("b", 90000, 3000);
+    v_flush("b");
+}
+
+/* Frozen layers that nothing but their volume stands on any more are merged. */
+static void merge(void)
+{
+    v_clone("b", "c");
+    v_write("b", 20000, 30000);
+    v_clone("b", "d");
+    v_zero("b", 24000, 12000);
+    v_delete("c", false);
+    v_delete("d", false);
+    v_await_depth("b", 3);
+    v_write("b", 1000, 1000);
+    v_flush("b");
+}
+
+/* A volume whose last clone is gone becomes the plain image again. */
+static void absorb(void)
+{
+    v_delete("b", true);
+    v_write("a", 70000, 9000);
+    v_await_depth("a", 1);
+    v_write("a", 71000, 9000);
+    v_flush("a");
+}
+
+static void two_pools(void)
+{
+    v_pool("second");
+    cloned();
+}
+
+static void source(void)
+{
+    v_pool("second");
+    one();
+}
+
+static void sync_made(void)
+{
+    v_write("a", 500, 3000);
+    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_SYNC);
+    v_write("a", 2000, 20000);
+    v_flush("a");
+    v_write("a", 90000, 9000);
+    v_zero("a", 8000, 9000);
+    v_flush("a");
+    v_write_fua("a", 500, 700);
+    v_write("a", 2500, 700);
+    v_break();
+    v_write("m", 2500, 700);
+}
+
+static void sync_source(void)
+{
+    source();
+    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_SYNC);
+    v_write("a", 2000, 20000);
+    v_flush("a");
+    v_close("a");
+}
+
+static void sync_paused(void)
+{
+    v_write("a", 2500, 20000);
+    v_pause();
+    v_write("a", 3500, 20000);
+    v_flush("a");
+    v_write("a", 60000, 20000);
+    v_resume();
+    v_write("a", 61000, 700);
+    v_flush("a");
+    v_write("a", 62000, 700);
+}
+
+static void sync_promoted(void)
+{
+    v_write("a", 2500, 20000);
+    v_promote();
+    v_write("m", 3500, 20000);
+    v_flush("m");
+    v_write("m", 4500, 20000);
+    v_promote();
+    v_write("a", 5500, 700);
+}
+
+static void sync_split(void)
+{
+    v_write("a", 2500, 20000);
+    v_promote_by_force();
+    v_write("a", 3500, 9000);
+    v_flush("a");
+    v_write("m", 4500, 9000);
+    v_flush("m");
+    v_write("m", 5500, 9000);
+    v_reverse(false);
+    v_write("m", 6500, 9000);
+    v_flush("m");
+    v_write("m", 7500, 9000);
+}
+
+static void sync_resumed(void)
+{
+    v_promote_by_force();
+    v_write("a", 3500, 9000);
+    v_flush("a");
+    v_write("m", 4500, 9000);
+    v_resume_split(true);
+    v_write("a", 6500, 9000);
+    v_flush("a");
+    v_write("a", 7500, 9000);
+}
+
+static void async_source(void)
+{
+    source();
+    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_ASYNC);
+}
+
+static void async_made(void)
+{
+    v_write("a", 500, 3000);
+    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_ASYNC);
+    v_write("a", 2000, 20000);
+    v_flush("a");
+    v_write("a", 30000, 20000);
+    v_ship();
+    v_write("a", 31000, 20000);
+    v_ship();
+    v_write("a", 32000, 700);
+    v_break();
+    v_write("m", 2500, 700);
+}
+
+static void async_promoted(void)
+{
+    v_write("a", 30000, 20000);
+    v_pause();
+    v_write("a", 40000, 20000);
+    v_resume();
+    v_write("a", 50000, 20000);
+    v_promote();
+    v_write("m", 31000, 20000);
+    v_ship();
+}
+
+static void async_split(void)
+{
+    v_write("a", 30000, 20000);
+    v_promote_by_force();
+    v_write("m", 40000, 20000);
+    v_write("a", 31000, 700);
+    v_flush("a");
+    v_reverse(false);
+    v_write("m", 41000, 20000);
+    v_ship();
+}
+
+static void async_resumed(void)
+{
+    v_write("a", 30000, 20000);
+    v_ship();
+    v_promote_by_force();
+    v_write("m", 40000, 20000);
+    v_write("a", 31000, 700);
+    v_resume_split(true);
+    v_write("a", 42000, 20000);
+    v_ship();
+}
+
+static const struct sequence {
+    const char *name;
+    void (*before)(void); /* not cut; NULL: it begins in an empty directory */
+    void (*run)(void);
+} sequences[] = {
+    {"birth", NULL, birth},
+    {"write", one, write_base},
+    {"write-top", cloned, write_top},
+    {"make", one, make},
+    {"resize", one, resize_base},
+    {"resize-top", cloned, resize_top},
+    {"clone", one, clone},
+    {"group", two, group},
+    {"copy", two_pools, copy},
+    {"flatten", cloned, flatten},
+    {"merge", cloned, merge},
+    {"absorb", cloned, absorb},
+    {"open", cloned, nothing},
+    {"sync", source, sync_made},
+    {"sync-pause", sync_source, sync_paused},
+    {"sync-promote", sync_source, sync_promoted},
+    {"sync-split", sync_source, sync_split},
+    {"sync-resume", sync_source, sync_resumed},
+    {"async", source, async_made},
+    {"async-promote", async_source, async_promoted},
+    {"async-split", async_source, async_split},
+    {"async-resume", async_source, async_resumed},
+};
+#define SEQUENCES ((int)(sizeof sequences / sizeof *sequences))
+
+/* --- one image -------------------------------------------------------------------------------- */
+
+enum way {
+    WHOLE,
+    LEFT,
+    AGAIN
+}; /* judged; without the source's pool; cut again when it is opened */
+static const char *const ways[] = {"whole", "left", "again"};
+
+static uint64_t seed;
+static bool is_long;
+
+static const struct crash_mark *mark_at(size_t at)
+{
+    uint32_t i = crash_mark_count;
+    while (i > 1 && crash_marks[i - 1].at > at)
+        i--;
+    return &crash_marks[i - 1];
+}
+
+static void place(const struct crash_tree *image, const char *without)
+{
+    world_make_directory();
+    crash_image_write(image, world.directory, without);
+}
+
+/* A recovery is recorded, cut here and there, and what that leaves is judged as the image is. */
+static unsigned cut_again(const struct crash_mark *mark, uint64_t dice)
+{
+    struct crash_log log;
+    struct crash_cut cut;
+    size_t length = strlen(world.context), wanted;
+    unsigned count = 0;
+    crash_record_begin(world.directory);
+    crash_recover();
+    crash_record_end(&log);
+    world_remove_directory();
+    for (unsigned i = 0; i < (is_long ? 12 : 3); i++) {
+        struct crash_tree image;
+        dice = dice * 6364136223846793005ull + 1442695040888963407ull;
+        wanted = (size_t)(dice >> 33) % (log.count + 1);
+        crash_cut_begin(&cut, &log);
+        crash_cut_move(&cut, wanted);
+        while (!crash_cut_is_last(&cut))
+            crash_cut_move(&cut, cut.at + 1);
+        uint32_t choice = (uint32_t)(dice >> 20) % crash_choices(&cut, 8);
+        snprintf(world.context + length, sizeof world.context - length,
+                 ", and opening it was cut at %zu of %zu, choice %u", cut.at, log.count, choice);
+        crash_image_make(&cut, choice, seed, &image);
+        place(&image, NULL);
+        failing_install();
+        crash_judge(mark->states, mark->count);
+        failing_uninstall();
+        world_remove_directory();
+        crash_tree_free(&image);
+        crash_cut_end(&cut);
+        count++;
+    }
+    crash_log_free(&log);
+    return count;
+}
+
+static void judge(const struct crash_mark *mark, enum way way, uint64_t dice)
+{
+    unsigned openings = 1;
+    world.in_child = true;
+    alarm(120);
+    if (way == AGAIN) {
+        openings += cut_again(mark, dice);
+    } else {
+        failing_install(); /* nothing is synced */
+        if (way == WHOLE)
+            crash_judge(mark->states, mark->count);
+        else
+            crash_judge_left(mark->states, mark->count);
+        world_remove_directory();
+    }
+    world.shared->outcome.code = (int)openings;
+    _exit(0);
+}
+
+static bool may_lose(const struct crash_mark *mark)
+{
+    for (uint32_t i = 0; i < mark->count; i++)
+        if (!mark->states[i].left_count ||
+            strcmp(mark->states[i].source_pool, mark->states[0].source_pool) != 0)
+            return false;
+    return true;
+}
+
+/* The image is kept, as it was before it was opened. */
+static void failed(const struct crash_cut *cut, uint32_t choice, const struct crash_tree *image,
+                   const char *without)
+{
+    world_remove_directory();
+    place(image, without);
+    fprintf(stderr, "  %s\n  the image is kept in %s; of what was pending\n", world.context,
+            world.directory);
+    crash_choice_print(cut, choice, seed, stderr);
+    MUST(!"a power cut that loses nothing");
+}
+
+static unsigned try_one(const struct sequence *s, const struct crash_cut *cut, uint32_t choice,
+                        const struct crash_tree *image, enum way way)
+{
+    const struct crash_mark *mark = mark_at(cut->at);
+    const char *without = way == LEFT ? mark->states[0].source_pool : NULL;
+    int status;
+    snprintf(world.context, sizeof world.context,
+             "REPLICANT_TEST_SEED=%llu REPLICANT_TEST_CRASH=\"%s %zu %u %s\"",
+             (unsigned long long)seed, s->name, cut->at, choice, ways[way]);
+    place(image, without);
+    fflush(NULL);
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0)
+        judge(mark, way, seed + cut->at * 1000 + choice);
+    MUST(waitpid(pid, &status, 0) == pid);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        failed(cut, choice, image, without);
+    return (unsigned)world.shared->outcome.code;
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+struct tally {
+    unsigned cuts, images, openings, possible;
+};
+
+/* Two images that are the same, and are judged the same, are one. */
+static bool is_new(uint64_t hash)
+{
+    static uint64_t hashes[1u << 20];
+    uint64_t at = hash;
+    for (;; at++) {
+        uint64_t *slot = &hashes[at % (1u << 20)];
+        if (*slot == hash)
+            return false;
+        if (!*slot) {
+            *slot = hash;
+            return true;
+        }
+    }
+}
+
+static void try_image(const struct sequence *s, const struct crash_cut *cut, uint32_t choice,
+                      struct tally *tally)
+{
+    struct crash_tree image;
+    const struct crash_mark *mark = mark_at(cut->at);
+    crash_image_make(cut, choice, seed, &image);
+    if (is_new(crash_image_hash(&image) + (uint64_t)(mark - crash_marks))) {
+        tally->images++;
+        tally->openings += try_one(s, cut, choice, &image, WHOLE);
+        if (may_lose(mark) && (is_long || tally->images % 2))
+            tally->openings += try_one(s, cut, choice, &image, LEFT);
+        if (tally->images % 16 == 5)
+            tally->openings += try_one(s, cut, choice, &image, AGAIN);
+    }
+    crash_tree_free(&image);
+}
+
+static void try_named(const struct sequence *s, const struct crash_cut *cut)
+{
+    char name[32], how[16];
+    size_t at;
+    uint32_t choice;
+    struct crash_tree image;
+    MUST(sscanf(getenv("REPLICANT_TEST_CRASH"), "%31s %zu %u %15s", name, &at, &choice, how) == 4);
+    if (at != cut->at)
+        return;
+    crash_image_make(cut, choice, seed, &image);
+    for (int way = WHOLE; way <= AGAIN; way++)
+        if (strcmp(how, ways[way]) == 0)
+            try_one(s, cut, choice, &image, (enum way)way);
+    crash_tree_free(&image);
+}
+
+/* Every image is as likely, and every cut has one. */
+static void try_cut(const struct sequence *s, const struct crash_cut *cut, uint32_t budget,
+                    uint64_t *dice, struct tally *tally)
+{
+    uint32_t choices = crash_choices(cut, is_long ? 40 : 8), first;
+    *dice = *dice * 6364136223846793005ull + 1442695040888963407ull;
+    first = (uint32_t)(*dice >> 33) % choices;
+    for (uint32_t i = 0; i < choices; i++) {
+        *dice = *dice * 6364136223846793005ull + 1442695040888963407ull;
+        if (is_long || i == first || (*dice >> 33) % tally->possible < budget)
+            try_image(s, cut, i, tally);
+    }
+    tally->cuts++;
+}
+
+static void each_cut(const struct sequence *s, const struct crash_log *log, struct tally *tally)
+{
+    struct crash_cut cut;
+    uint64_t dice = seed;
+    bool counting = tally->possible == 0;
+    crash_cut_begin(&cut, log);
+    for (size_t at = 0; at <= log->count; at++) {
+        crash_cut_move(&cut, at);
+        if (!crash_cut_is_last(&cut))
+            continue;
+        if (counting)
+            tally->possible += crash_choices(&cut, is_long ? 40 : 8);
+        else if (getenv("REPLICANT_TEST_CRASH"))
+            try_named(s, &cut);
+        else
+            try_cut(s, &cut, 40, &dice, tally);
+    }
+    crash_cut_end(&cut);
+}
+
+static void record(const struct sequence *s, struct crash_log *log)
+{
+    world_make_directory();
+    crash_record_begin(world.directory);
+    if (s->before) {
+        world_open();
+        s->before();
+        v_close_all();
+        world_close();
+        crash_record_end(log);
+        crash_log_free(log);
+        crash_record_begin(world.directory);
+    }
+    crash_marks_begin();
+    world_open();
+    s->run();
+    v_close_all();
+    world_close();
+    crash_record_end(log);
+    world_remove_directory();
+}
+
+START_TEST(test_crash)
+{
+    const struct sequence *s = &sequences[_i];
+    const char *wanted = getenv("REPLICANT_TEST_CRASH");
+    size_t n = strlen(s->name);
+    struct crash_log log;
+    struct tally tally = {0};
+    if (wanted && (strncmp(wanted, s->name, n) != 0 || wanted[n] != ' '))
+        return;
+    world_begin();
+    snprintf(world.context, sizeof world.context, "recording %s", s->name);
+    record(s, &log);
+    each_cut(s, &log, &tally);
+    each_cut(s, &log, &tally);
+    if (!wanted)
+        printf("%-14s %4zu calls, %3u prefixes, %4u images of %u, %4u openings\n", s->name,
+               log.count, tally.cuts, tally.images, tally.possible, tally.openings);
+    crash_log_free(&log);
+}
+END_TEST
+
+int main(void)
+{
+    seed = kill_seed();
+    is_long = getenv("REPLICANT_TEST_LONG") != NULL;
+    printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
+    Suite *suite = suite_create("faults-crash");
+    TCase *tcase = tcase_create("crash");
+    tcase_set_timeout(tcase, 3600);
+    tcase_add_loop_test(tcase, test_crash, 0, SEQUENCES);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failures = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
