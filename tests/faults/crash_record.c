@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,10 @@ static struct {
     struct crash_log log;
     struct crash_tree now; /* names alone */
     uint32_t of[DESCRIPTORS];
+    bool data[DESCRIPTORS];
+    void (*within)(void);
+    pthread_t caller;
+    atomic_uint times;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- trees ------------------------------------------------------------------------------------ */
@@ -209,11 +214,10 @@ static void add_write(int fd, uint32_t node, uint64_t offset, uint64_t count)
     errno = error;                                                                                 \
     return result
 
-/* What is in a lock file is nobody's after a crash: it is a file like any other, but empty. */
-static bool is_lock(const char *path)
+static bool ends_with(const char *path, const char *end)
 {
-    const char *slash = strrchr(path, '/');
-    return slash && strcmp(slash, "/lock") == 0;
+    size_t length = strlen(path), n = strlen(end);
+    return length >= n && strcmp(path + length - n, end) == 0;
 }
 
 static void opened(int fd, const char *path, int flags)
@@ -227,7 +231,8 @@ static void opened(int fd, const char *path, int flags)
     } else if (flags & O_TRUNC) {
         add_size(node, 0);
     }
-    state.of[fd] = is_lock(path) ? 0 : node;
+    state.data[fd] = ends_with(path, ".raw");
+    state.of[fd] = ends_with(path, "/lock") ? 0 : node; /* nobody reads it after a crash */
 }
 
 static int do_open(const char *path, int flags, mode_t mode)
@@ -253,7 +258,15 @@ static ssize_t do_pwrite(int fd, const void *buf, size_t count, off_t offset)
 
 static int do_sync(int fd)
 {
-    LOCKED_CALL(int, 0, if (node_of_fd(fd)) add(CRASH_SYNC, node_of_fd(fd)));
+    pthread_mutex_lock(&state.lock);
+    if (node_of_fd(fd))
+        add(CRASH_SYNC, node_of_fd(fd));
+    pthread_mutex_unlock(&state.lock);
+    if (state.times && state.data[fd] && pthread_equal(pthread_self(), state.caller)) {
+        state.times--;
+        state.within();
+    }
+    return 0;
 }
 
 static int do_ftruncate(int fd, off_t size)
@@ -331,6 +344,18 @@ void crash_record_begin(const char *directory)
     recording.symlink = do_symlink;
     recording.rename = do_rename;
     vfs = &recording;
+}
+
+void crash_record_within_sync(void (*call)(void), unsigned times)
+{
+    state.within = call;
+    state.caller = pthread_self();
+    state.times = times;
+}
+
+unsigned crash_record_left(void)
+{
+    return state.times;
 }
 
 size_t crash_record_count(void)

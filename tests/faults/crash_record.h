@@ -64,6 +64,10 @@ void crash_tree_free(struct crash_tree *tree);
 /* From now on, of what is in `directory`, which is closed. */
 void crash_record_begin(const char *directory);
 size_t crash_record_count(void); /* calls so far */
+/* Within each of the next `times` syncs of a layer's data that this thread does, after its work,
+ * `call` is made: what comes in between. */
+void crash_record_within_sync(void (*call)(void), unsigned times);
+unsigned crash_record_left(void); /* of those times */
 /* `vfs` is the system's again, and the log the caller's. */
 void crash_record_end(struct crash_log *log);
 void crash_log_free(struct crash_log *log);

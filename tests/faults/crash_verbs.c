@@ -42,6 +42,12 @@ void crash_marks_begin(void)
     mark(&now, 1);
 }
 
+void v_forget_all(void)
+{
+    now = (struct crash_state){0};
+    crash_mark_count = 0;
+}
+
 /* All of it, or nothing. */
 static void either(const struct crash_state *next)
 {
@@ -208,6 +214,36 @@ void v_zero(const char *name, uint64_t offset, uint64_t count)
 void v_discard(const char *name, uint64_t offset, uint64_t count)
 {
     change(name, offset, count, DISCARD);
+}
+
+static struct {
+    lsm_volume_io *io;
+    const unsigned char *bytes[2];
+    uint64_t offset;
+} busy;
+
+static void write_more(void)
+{
+    uint64_t offset = busy.offset + 6000 * crash_record_left();
+    const unsigned char *bytes = busy.bytes[!crash_record_left()] + offset;
+    MUST(lsm_volume_io_pwrite(busy.io, bytes, 5000, offset, 0) == OK);
+}
+
+void v_keep_writing(const char *name, uint64_t offset)
+{
+    struct crash_state next = now;
+    struct expect *e = of(&next, name);
+    busy.io = io_of(name);
+    busy.offset = offset;
+    for (unsigned i = 0; i < 2; i++) {
+        struct version *v = version_after(e->newest, e->newest->size);
+        content_fill(v->bytes + offset + 6000 * (1 - i), 5000, ++seed);
+        busy.bytes[i] = v->bytes;
+        e->newest = v;
+    }
+    follow(&next);
+    from_now_on(&next);
+    crash_record_within_sync(write_more, 2);
 }
 
 void v_flush(const char *name)
