@@ -397,6 +397,14 @@ static int equalize_open(const struct mirror *m, struct volume *source, struct v
     return code;
 }
 
+/* The target grows first; a crash in between took the call back, and what it has more is empty. */
+static bool has_other_size(const struct mirror *m, const struct volume *source,
+                           const struct volume *target)
+{
+    return target->size < source->size ||
+           (target->size > source->size && m->state == LSM_REPLICATION_STATE_IN_SYNC);
+}
+
 /* The owner before us may have died between the two sides of a write, or have been without the
  * target. */
 static int reattach(struct mirror *m)
@@ -406,7 +414,7 @@ static int reattach(struct mirror *m)
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool is not here");
     struct hold *hidden =
         m->state == LSM_REPLICATION_STATE_RESYNCING ? pool_hold(target->pool, m->job, false) : NULL;
-    int code = target->size < source->size ? volume_resize(target, source->size) : LSM_ERR_OK;
+    int code = has_other_size(m, source, target) ? volume_resize(target, source->size) : LSM_ERR_OK;
     if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_RESYNCING && !hidden)
         code = error_set(LSM_ERR_DAMAGED, m->job, "what the job %s fills is gone", m->job);
     if (code == LSM_ERR_OK)
