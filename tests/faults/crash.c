@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Power cuts: short sequences of verbs are recorded (crash_record.c), the images that a cut may
- * leave of them are built (crash_image.c), and each is opened with the library and judged by what
- * layers.md promises (crash_judge.c): what was flushed is there, what was not is old or new, sector
- * by sector, a clone is the instant of its call, a call is all or nothing, no file is left over.
- * Of a mirror the source's pool is lost, too. And some openings are recorded and cut themselves.
+ * leave of them are built (crash_image.c), and each is opened with the library and judged
+ * (crash_judge.c): what was flushed is there, what was not is old or new, sector by sector, a clone
+ * is the instant of its call, a call is all or nothing, no file is left over. Of a mirror the
+ * source's pool is lost, too. And some openings are recorded and cut themselves.
  *
  *     REPLICANT_TEST_LONG    all images, and more dice; else some of each sequence, other ones each
  *                            time
  *     REPLICANT_TEST_SEED    replays them
- *     REPLICANT_TEST_CRASH="sequence cut choice whole|left": that one image. Threads of the engine
+ *     REPLICANT_TEST_CRASH="sequence cut choice whole|left|again": that one. Threads of the engine
  *                            may order their calls in another way the next time, so the image that
  *                            failed is kept as well.
  */
@@ -21,420 +21,22 @@
 #include <unistd.h>
 
 #include "crash_image.h"
+#include "crash_sequences.h"
 #include "crash_verbs.h"
 #include "failing.h"
 #include "kill.h"
 
-#define SIZE (128u * KIB)
-#define THIN LSM_VOLUME_PROVISION_THIN
-#define FULL LSM_VOLUME_PROVISION_FULL
 #define IMAGES 40u /* of a sequence, in the short form */
 #define DICE 8u    /* choices at each cut that the dice make */
 #define DICE_LONG 40u
 
-/* --- sequences -------------------------------------------------------------------------------- */
-
-static void one(void)
-{
-    v_make("a", SIZE, THIN);
-    v_write("a", 1000, 100000);
-    v_flush("a");
-    v_close("a");
-}
-
-static void cloned(void)
-{
-    one();
-    v_clone("a", "b");
-    v_write("b", 30000, 9000);
-    v_write("a", 60000, 9000);
-    v_flush("b");
-    v_flush("a");
-    v_close("a");
-    v_close("b");
-}
-
-static void nothing(void)
-{
-}
-
-static void birth(void)
-{
-    one();
-    v_write("a", 500, 5000);
-}
-
-static void writes(const char *name)
-{
-    v_write(name, 3000, 20000);
-    v_flush(name);
-    v_write(name, 2000, 3000);
-    v_zero(name, 9000, 30000);
-    v_flush(name);
-    v_discard(name, 40960, 16384);
-    v_write(name, 50000, 700);
-    v_write_fua(name, 120000, 3000);
-    v_write(name, 50100, 70000);
-    v_flush(name);
-    v_write(name, 10, 20);
-}
-
-static void write_base(void)
-{
-    writes("a");
-}
-
-static void write_top(void)
-{
-    writes("b");
-    v_write("a", 100, 5000);
-    v_flush("a");
-}
-
-static void make(void)
-{
-    v_make("b", SIZE, FULL);
-    v_write("b", 4000, 9000);
-    v_flush("b");
-    v_rename("b", "c");
-    v_close("b");
-    v_write("c", 5000, 90);
-    v_delete("c", false);
-    v_make("d", 64 * KIB, THIN);
-    v_write("d", 0, 64 * KIB);
-    v_close("d");
-    v_delete("a", false);
-}
-
-static void resizes(const char *name)
-{
-    v_resize(name, 2 * SIZE);
-    v_write(name, SIZE - 3000, 60000);
-    v_flush(name);
-    v_close(name);
-    v_resize(name, 60 * KIB);
-    v_write(name, 50000, 3000);
-    v_close(name);
-    v_resize(name, SIZE);
-    v_write(name, 100000, 3000);
-    v_flush(name);
-}
-
-static void resize_base(void)
-{
-    resizes("a");
-}
-
-static void resize_top(void)
-{
-    resizes("b");
-}
-
-static void clone(void)
-{
-    v_write("a", 50000, 30000);
-    v_clone("a", "b");
-    v_write("a", 55000, 9000);
-    v_write("b", 52000, 9000);
-    v_clone("b", "c");
-    v_flush("a");
-    v_write("c", 60000, 200);
-    v_flush("c");
-    v_write("b", 1000, 3000);
-    v_clone("a", "d");
-    v_write("b", 9000, 3000);
-    v_delete("d", false);
-    v_delete("c", false);
-    v_flush("b");
-}
-
-static void source(void)
-{
-    v_pool("second");
-    one();
-}
-
-/* Writes that come while the source is flushed are in the clone, and it has them after a cut. */
-static void clone_busy(void)
-{
-    v_write("a", 50000, 30000);
-    v_keep_writing("a", 20000);
-    v_clone("a", "b");
-    v_write("b", 50000, 300);
-    v_write("a", 60000, 300);
-    v_keep_writing("a", 40000);
-    v_clone("a", "c");
-    v_write("a", 60000, 300);
-    v_keep_writing("a", 90000);
-    v_copy("a", "d", "second");
-}
-
-static void two(void)
-{
-    one();
-    v_make("b", SIZE, THIN);
-    v_write("b", 0, SIZE);
-    v_flush("b");
-    v_close("b");
-}
-
-static void group(void)
-{
-    v_write("a", 100, 9000);
-    v_write("b", 100, 9000);
-    v_clone_two("a", "c", "b", "d");
-    v_write("a", 200, 9000);
-    v_write("c", 200, 9000);
-    v_flush("c");
-    v_clone_two("a", "e", "b", "f");
-}
-
-static void copy(void)
-{
-    v_write("b", 20000, 30000);
-    v_copy("b", "c", "default");
-    v_write("b", 25000, 3000);
-    v_copy("b", "d", "second");
-    v_write("a", 25000, 3000);
-    v_flush("a");
-}
-
-static void flatten(void)
-{
-    v_write("a", 20000, 3000);
-    v_clone("a", "c");
-    v_write("c", 21000, 3000);
-    v_write("b", 22000, 3000);
-    v_flatten("a");
-    v_write("b", 90000, 3000);
-    v_flush("b");
-}
-
-/* Frozen layers that nothing but their volume stands on any more are merged. */
-static void merge(void)
-{
-    v_clone("b", "c");
-    v_write("b", 20000, 30000);
-    v_clone("b", "d");
-    v_zero("b", 24000, 12000);
-    v_delete("c", false);
-    v_delete("d", false);
-    v_await_depth("b", 3);
-    v_write("b", 1000, 1000);
-    v_flush("b");
-}
-
-/* A volume whose last clone is gone becomes the plain image again. */
-static void absorb(void)
-{
-    v_delete("b", true);
-    v_write("a", 70000, 9000);
-    v_await_depth("a", 1);
-    v_write("a", 71000, 9000);
-    v_flush("a");
-}
-
-static void two_pools(void)
-{
-    v_pool("second");
-    cloned();
-}
-
-static void sync_made(void)
-{
-    v_write("a", 500, 3000);
-    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_SYNC);
-    v_write("a", 2000, 20000);
-    v_flush("a");
-    v_write("a", 90000, 9000);
-    v_zero("a", 8000, 9000);
-    v_flush("a");
-    v_write_fua("a", 500, 700);
-    v_write("a", 2500, 700);
-    v_break();
-    v_write("m", 2500, 700);
-}
-
-static void sync_source(void)
-{
-    source();
-    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_SYNC);
-    v_write("a", 2000, 20000);
-    v_flush("a");
-    v_close("a");
-}
-
-static void sync_paused(void)
-{
-    v_write("a", 2500, 20000);
-    v_pause();
-    v_write("a", 3500, 20000);
-    v_flush("a");
-    v_write("a", 60000, 20000);
-    v_resume();
-    v_write("a", 61000, 700);
-    v_flush("a");
-    v_write("a", 62000, 700);
-}
-
-static void sync_promoted(void)
-{
-    v_write("a", 2500, 20000);
-    v_promote();
-    v_write("m", 3500, 20000);
-    v_flush("m");
-    v_write("m", 4500, 20000);
-    v_promote();
-    v_write("a", 5500, 700);
-}
-
-static void sync_split(void)
-{
-    v_write("a", 2500, 20000);
-    v_promote_by_force();
-    v_write("a", 3500, 9000);
-    v_flush("a");
-    v_write("m", 4500, 9000);
-    v_flush("m");
-    v_write("m", 5500, 9000);
-    v_reverse(false);
-    v_write("m", 6500, 9000);
-    v_flush("m");
-    v_write("m", 7500, 9000);
-}
-
-static void sync_resumed(void)
-{
-    v_promote_by_force();
-    v_write("a", 3500, 9000);
-    v_flush("a");
-    v_write("m", 4500, 9000);
-    v_resume_split(true);
-    v_write("a", 6500, 9000);
-    v_flush("a");
-    v_write("a", 7500, 9000);
-}
-
-static void async_source(void)
-{
-    source();
-    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_ASYNC);
-}
-
-static void async_made(void)
-{
-    v_write("a", 500, 3000);
-    v_mirror(LSM_VOLUME_REPLICATE_MIRROR_ASYNC);
-    v_write("a", 2000, 20000);
-    v_flush("a");
-    v_write("a", 30000, 20000);
-    v_ship();
-    v_write("a", 31000, 20000);
-    v_ship();
-    v_write("a", 32000, 700);
-    v_break();
-    v_write("m", 2500, 700);
-}
-
-static void busy_ships(void)
-{
-    v_write("a", 30000, 20000);
-    v_keep_writing("a", 40000);
-    v_ship();
-    v_write("a", 30000, 700);
-    v_keep_writing("a", 41000);
-    v_ship();
-}
-
-static void busy_pause(void)
-{
-    v_write("a", 30000, 20000);
-    v_keep_writing("a", 40000);
-    v_pause();
-    v_write("a", 30000, 20000);
-    v_keep_writing("a", 90000);
-    v_resume();
-    v_write("a", 30000, 20000);
-    v_keep_writing("a", 60000);
-    v_promote_by_force();
-}
-
-static void async_promoted(void)
-{
-    v_write("a", 30000, 20000);
-    v_pause();
-    v_write("a", 40000, 20000);
-    v_resume();
-    v_write("a", 50000, 20000);
-    v_promote();
-    v_write("m", 31000, 20000);
-    v_ship();
-}
-
-static void async_split(void)
-{
-    v_write("a", 30000, 20000);
-    v_promote_by_force();
-    v_write("m", 40000, 20000);
-    v_write("a", 31000, 700);
-    v_flush("a");
-    v_reverse(false);
-    v_write("m", 41000, 20000);
-    v_ship();
-}
-
-static void async_resumed(void)
-{
-    v_write("a", 30000, 20000);
-    v_ship();
-    v_promote_by_force();
-    v_write("m", 40000, 20000);
-    v_write("a", 31000, 700);
-    v_resume_split(true);
-    v_write("a", 42000, 20000);
-    v_ship();
-}
-
-static const struct sequence {
-    const char *name;
-    void (*before)(void); /* not cut; NULL: it begins in an empty directory */
-    void (*run)(void);
-} sequences[] = {
-    {"birth", NULL, birth},
-    {"write", one, write_base},
-    {"write-top", cloned, write_top},
-    {"make", one, make},
-    {"resize", one, resize_base},
-    {"resize-top", cloned, resize_top},
-    {"clone", one, clone},
-    {"clone-busy", source, clone_busy},
-    {"group", two, group},
-    {"copy", two_pools, copy},
-    {"flatten", cloned, flatten},
-    {"merge", cloned, merge},
-    {"absorb", cloned, absorb},
-    {"open", cloned, nothing},
-    {"sync", source, sync_made},
-    {"sync-pause", sync_source, sync_paused},
-    {"sync-busy", sync_source, busy_pause},
-    {"sync-promote", sync_source, sync_promoted},
-    {"sync-split", sync_source, sync_split},
-    {"sync-resume", sync_source, sync_resumed},
-    {"async", source, async_made},
-    {"async-busy", async_source, busy_ships},
-    {"async-promote", async_source, async_promoted},
-    {"async-split", async_source, async_split},
-    {"async-resume", async_source, async_resumed},
-};
-#define SEQUENCES ((int)(sizeof sequences / sizeof *sequences))
-
 /* --- one image -------------------------------------------------------------------------------- */
 
 enum way {
-    WHOLE,
-    LEFT,
-    AGAIN
-}; /* judged; without the source's pool; cut again when it is opened */
+    WHOLE, /* judged */
+    LEFT,  /* judged without the source's pool */
+    AGAIN  /* opened and cut again meanwhile, and then judged */
+};
 static const char *const ways[] = {"whole", "left", "again"};
 
 static uint64_t seed;
@@ -530,8 +132,8 @@ static void failed(const struct crash_cut *cut, uint32_t choice, const struct cr
     MUST(!"a power cut that loses nothing");
 }
 
-static unsigned try_one(const struct sequence *s, const struct crash_cut *cut, uint32_t choice,
-                        const struct crash_tree *image, enum way way)
+static unsigned try_one(const struct crash_sequence *s, const struct crash_cut *cut,
+                        uint32_t choice, const struct crash_tree *image, enum way way)
 {
     const struct crash_mark *mark = mark_at(cut->at);
     const char *without = way == LEFT ? mark->states[0].source_pool : NULL;
@@ -573,7 +175,7 @@ static bool is_new(uint64_t hash)
     }
 }
 
-static void try_image(const struct sequence *s, const struct crash_cut *cut, uint32_t choice,
+static void try_image(const struct crash_sequence *s, const struct crash_cut *cut, uint32_t choice,
                       struct tally *tally)
 {
     struct crash_tree image;
@@ -590,7 +192,7 @@ static void try_image(const struct sequence *s, const struct crash_cut *cut, uin
     crash_tree_free(&image);
 }
 
-static void try_named(const struct sequence *s, const struct crash_cut *cut)
+static void try_named(const struct crash_sequence *s, const struct crash_cut *cut)
 {
     char name[32], how[16];
     size_t at;
@@ -607,16 +209,19 @@ static void try_named(const struct sequence *s, const struct crash_cut *cut)
 }
 
 /* Every image is as likely. */
-static void try_cut(const struct sequence *s, const struct crash_cut *cut, struct tally *tally)
+static void try_cut(const struct crash_sequence *s, const struct crash_cut *cut,
+                    struct tally *tally)
 {
     uint32_t choices = crash_choices(cut, is_long ? DICE_LONG : DICE);
+    unsigned before = tally->images;
     for (uint32_t i = 0; i < choices; i++)
         if (is_long || random_below(tally->possible) < IMAGES)
             try_image(s, cut, i, tally);
-    tally->cuts++;
+    tally->cuts += tally->images > before;
 }
 
-static void each_cut(const struct sequence *s, const struct crash_log *log, struct tally *tally)
+static void each_cut(const struct crash_sequence *s, const struct crash_log *log,
+                     struct tally *tally)
 {
     struct crash_cut cut;
     bool counting = tally->possible == 0;
@@ -635,7 +240,7 @@ static void each_cut(const struct sequence *s, const struct crash_log *log, stru
     crash_cut_end(&cut);
 }
 
-static void record(const struct sequence *s, struct crash_log *log)
+static void record(const struct crash_sequence *s, struct crash_log *log)
 {
     world_make_directory();
     crash_record_begin(world.directory);
@@ -659,7 +264,7 @@ static void record(const struct sequence *s, struct crash_log *log)
 
 /* Where the background did a verb's flush, what was to come in between did not, and the marks are
  * wrong: once more. */
-static void record_well(const struct sequence *s, struct crash_log *log)
+static void record_well(const struct crash_sequence *s, struct crash_log *log)
 {
     for (int i = 0; i < 20; i++) {
         v_forget_all();
@@ -674,7 +279,7 @@ static void record_well(const struct sequence *s, struct crash_log *log)
 
 START_TEST(test_crash)
 {
-    const struct sequence *s = &sequences[_i];
+    const struct crash_sequence *s = &crash_sequences[_i];
     const char *wanted = getenv("REPLICANT_TEST_CRASH");
     size_t n = strlen(s->name);
     struct crash_log log;
@@ -702,7 +307,7 @@ int main(void)
     Suite *suite = suite_create("faults-crash");
     TCase *tcase = tcase_create("crash");
     tcase_set_timeout(tcase, 3600);
-    tcase_add_loop_test(tcase, test_crash, 0, SEQUENCES);
+    tcase_add_loop_test(tcase, test_crash, 0, crash_sequence_count);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -10,8 +10,9 @@
 #include "crash_image.h"
 #include "world.h"
 
-#define FEW 5u            /* pending calls of which every combination is tried */
-#define PREFIXES 12u      /* of more */
+#define FEW 5u       /* pending calls of which every combination is tried */
+#define PREFIXES 12u /* of more */
+#define SHOWN 60u
 #define BLOCK_BYTES 4096u /* what a file has as holes */
 
 /* --- trees --- */
@@ -287,7 +288,7 @@ void crash_choice_print(const struct crash_cut *cut, uint32_t choice, uint64_t s
     MUST(fates != NULL);
     if (cut->count)
         choose(cut, choice, seed, fates);
-    for (uint32_t i = 0; i < cut->count; i++) {
+    for (uint32_t i = cut->count > SHOWN ? cut->count - SHOWN : 0; i < cut->count; i++) {
         const struct crash_call *call = pending(cut, i);
         const char *what = fates[i].bits == UINT64_MAX ? "there"
                            : fates[i].bits             ? "torn "

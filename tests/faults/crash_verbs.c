@@ -216,34 +216,39 @@ void v_discard(const char *name, uint64_t offset, uint64_t count)
     change(name, offset, count, DISCARD);
 }
 
+#define TIMES_MAX 4u
+
 static struct {
     lsm_volume_io *io;
-    const unsigned char *bytes[2];
+    const unsigned char *bytes[TIMES_MAX];
     uint64_t offset;
+    unsigned times;
 } busy;
 
 static void write_more(void)
 {
-    uint64_t offset = busy.offset + 6000 * crash_record_left();
-    const unsigned char *bytes = busy.bytes[!crash_record_left()] + offset;
-    MUST(lsm_volume_io_pwrite(busy.io, bytes, 5000, offset, 0) == OK);
+    unsigned i = busy.times - crash_record_left() - 1;
+    uint64_t offset = busy.offset + 6000 * i;
+    MUST(lsm_volume_io_pwrite(busy.io, busy.bytes[i] + offset, 5000, offset, 0) == OK);
 }
 
-void v_keep_writing(const char *name, uint64_t offset)
+void v_keep_writing(const char *name, uint64_t offset, unsigned times)
 {
     struct crash_state next = now;
     struct expect *e = of(&next, name);
     busy.io = io_of(name);
     busy.offset = offset;
-    for (unsigned i = 0; i < 2; i++) {
+    busy.times = times;
+    MUST(times <= TIMES_MAX);
+    for (unsigned i = 0; i < times; i++) {
         struct version *v = version_after(e->newest, e->newest->size);
-        content_fill(v->bytes + offset + 6000 * (1 - i), 5000, ++seed);
+        content_fill(v->bytes + offset + 6000 * i, 5000, ++seed);
         busy.bytes[i] = v->bytes;
         e->newest = v;
     }
     follow(&next);
     from_now_on(&next);
-    crash_record_within_sync(write_more, 2);
+    crash_record_within_sync(write_more, times);
 }
 
 void v_flush(const char *name)
@@ -286,6 +291,7 @@ void v_resize(const char *name, uint64_t size)
     struct crash_state next = now;
     struct expect *e = of(&next, name);
     e->newest = version_after(e->newest, size);
+    follow(&next);
     either(&next);
     MUST(lsm_volume_resize(world.conn, volume, size, &resized, &job, 0) == OK);
     lsm_volume_record_free(resized);

@@ -30,9 +30,9 @@ void v_write_fua(const char *name, uint64_t offset, uint64_t count);
 void v_zero(const char *name, uint64_t offset, uint64_t count);
 void v_discard(const char *name, uint64_t offset, uint64_t count);
 void v_flush(const char *name);
-/* Within the next two syncs of the volume's data, which the next verb begins with, one more write
- * comes each time: it flushes twice while writes go on, and a third time when they wait. */
-void v_keep_writing(const char *name, uint64_t offset);
+/* Within the next syncs of layers' data one more write comes each time. A freeze begins with two of
+ * its volume, while writes go on, and a parting of two sides with two of each. */
+void v_keep_writing(const char *name, uint64_t offset, unsigned times);
 void v_close(const char *name); /* the handle that the verbs above have opened */
 void v_close_all(void);
 void v_forget_all(void); /* there is no volume, and no mark */
