@@ -9,9 +9,9 @@
  *     REPLICANT_TEST_LONG    all images, and more dice; else some of each sequence, other ones each
  *                            time
  *     REPLICANT_TEST_SEED    replays them
- *     REPLICANT_TEST_CRASH="sequence cut choice whole|left|again": that one. Threads of the engine
- *                            may order their calls in another way the next time, so the image that
- *                            failed is kept as well.
+ *     REPLICANT_TEST_CRASH="sequence", or "sequence cut choice whole|left|again": that alone.
+ *                            Threads of the engine may order their calls in another way the next
+ *                            time, so the image that failed is kept as well.
  */
 #include <check.h>
 #include <stdio.h>
@@ -41,6 +41,7 @@ static const char *const ways[] = {"whole", "left", "again"};
 
 static uint64_t seed;
 static bool is_long;
+static const char *wanted; /* "sequence", or one image of it */
 
 static const struct crash_mark *mark_at(size_t at)
 {
@@ -61,7 +62,7 @@ static unsigned cut_again(const struct crash_mark *mark)
 {
     struct crash_log log;
     struct crash_cut cut;
-    size_t length = strlen(world.context), wanted;
+    size_t length = strlen(world.context), at;
     unsigned count = 0;
     crash_record_begin(world.directory);
     crash_recover();
@@ -69,9 +70,9 @@ static unsigned cut_again(const struct crash_mark *mark)
     world_remove_directory();
     for (unsigned i = 0; i < (is_long ? 12 : 3); i++) {
         struct crash_tree image;
-        wanted = random_below((uint32_t)log.count + 1);
+        at = random_below((uint32_t)log.count + 1);
         crash_cut_begin(&cut, &log);
-        crash_cut_move(&cut, wanted);
+        crash_cut_move(&cut, at);
         while (!crash_cut_is_last(&cut))
             crash_cut_move(&cut, cut.at + 1);
         uint32_t choice = random_below(crash_choices(&cut, DICE));
@@ -198,7 +199,7 @@ static void try_named(const struct crash_sequence *s, const struct crash_cut *cu
     size_t at;
     uint32_t choice;
     struct crash_tree image;
-    MUST(sscanf(getenv("REPLICANT_TEST_CRASH"), "%31s %zu %u %15s", name, &at, &choice, how) == 4);
+    MUST(sscanf(wanted, "%31s %zu %u %15s", name, &at, &choice, how) == 4);
     if (at != cut->at)
         return;
     crash_image_make(cut, choice, seed, &image);
@@ -232,7 +233,7 @@ static void each_cut(const struct crash_sequence *s, const struct crash_log *log
             continue;
         if (counting)
             tally->possible += crash_choices(&cut, is_long ? DICE_LONG : DICE);
-        else if (getenv("REPLICANT_TEST_CRASH"))
+        else if (wanted && strchr(wanted, ' '))
             try_named(s, &cut);
         else
             try_cut(s, &cut, tally);
@@ -280,11 +281,10 @@ static void record_well(const struct crash_sequence *s, struct crash_log *log)
 START_TEST(test_crash)
 {
     const struct crash_sequence *s = &crash_sequences[_i];
-    const char *wanted = getenv("REPLICANT_TEST_CRASH");
     size_t n = strlen(s->name);
     struct crash_log log;
     struct tally tally = {0};
-    if (wanted && (strncmp(wanted, s->name, n) != 0 || wanted[n] != ' '))
+    if (wanted && (strncmp(wanted, s->name, n) != 0 || (wanted[n] && wanted[n] != ' ')))
         return;
     world_begin();
     snprintf(world.context, sizeof world.context, "recording %s", s->name);
@@ -292,7 +292,7 @@ START_TEST(test_crash)
     random_seed(seed);
     each_cut(s, &log, &tally); /* counts, */
     each_cut(s, &log, &tally);
-    if (!wanted)
+    if (tally.images)
         printf("%-14s %4zu calls, %3u prefixes, %4u images of %u, %4u openings\n", s->name,
                log.count, tally.cuts, tally.images, tally.possible, tally.openings);
     crash_log_free(&log);
@@ -302,6 +302,7 @@ END_TEST
 int main(void)
 {
     seed = kill_seed();
+    wanted = getenv("REPLICANT_TEST_CRASH");
     is_long = getenv("REPLICANT_TEST_LONG") != NULL;
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
     Suite *suite = suite_create("faults-crash");
