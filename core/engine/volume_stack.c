@@ -88,11 +88,18 @@ void volume_stacks_discard(struct swap *swaps, uint32_t count)
     free(swaps);
 }
 
+/* While a top is absorbed, writes go to the base. */
+static bool is_dirty(struct layer *top)
+{
+    struct layer *into = atomic_load(&top->into);
+    return atomic_load(&top->dirty) || (into && atomic_load(&into->dirty));
+}
+
 int volume_flush_ahead(struct volume *volume)
 {
     pthread_mutex_t *lock = &volume->pool->root->lock;
     struct layer *top = volume->top;
-    if (!top->dirty || volume->pool->read_only)
+    if (!is_dirty(top) || volume->pool->read_only)
         return LSM_ERR_OK;
     int code = volume_open_stack(volume);
     if (code != LSM_ERR_OK)

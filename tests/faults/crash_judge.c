@@ -204,14 +204,14 @@ static bool is_as_expected(const struct expect *e)
     return at >= shown->size && shown->size == e->newest->size;
 }
 
-static bool sides_are_equal(const struct crash_state *state)
+/* The two sides of a mirror. */
+static const struct expect sides[] = {{.name = "a", .pool = "default"},
+                                      {.name = "m", .pool = "second"}};
+
+static bool sides_are_equal(void)
 {
-    const struct shown *source = NULL, *target = find(&state->left[0]);
-    for (uint32_t i = 0; i < state->count && !source; i++)
-        if (strcmp(state->volumes[i].pool, state->source_pool) == 0)
-            source = find(&state->volumes[i]); /* a side, for what a rewind kept comes after it */
-    bool equal = source && target && source->size == target->size &&
-                 memcmp(source->bytes, target->bytes, source->size) == 0;
+    const struct shown *a = find(&sides[0]), *m = find(&sides[1]);
+    bool equal = a && m && a->size == m->size && memcmp(a->bytes, m->bytes, a->size) == 0;
     if (!equal)
         say(" [%s: %llu]", "the sides differ", seen.count);
     return equal;
@@ -231,28 +231,66 @@ static bool fits(const struct crash_state *state)
     }
     for (uint32_t i = 0; i < state->count && fits; i++)
         fits = is_as_expected(&state->volumes[i]);
-    return fits && (!state->alike || state->relation != STATE(IN_SYNC) || sides_are_equal(state));
+    return fits && (!state->alike || state->relation != STATE(IN_SYNC) || sides_are_equal());
 }
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
+static void write_to(lsm_volume *volume, uint64_t offset, unsigned seed)
+{
+    static unsigned char bytes[700], back[700];
+    lsm_volume_io *io = NULL;
+    content_fill(bytes, sizeof bytes, seed);
+    MUST(lsm_volume_io_open(world.conn, volume, &io, 0) == OK);
+    MUST(lsm_volume_io_pwrite(io, bytes, sizeof bytes, offset, 0) == OK);
+    MUST(lsm_volume_io_flush(io, 0) == OK);
+    MUST(lsm_volume_io_pread(io, back, sizeof back, offset, 0) == OK);
+    MUST(memcmp(bytes, back, sizeof back) == 0);
+    MUST(lsm_volume_io_close(io, 0) == OK);
+}
+
+static void finish(int code, char **job)
+{
+    lsm_job *ended = NULL;
+    say(" [%s: %llu]", "going on", (unsigned long long)code);
+    MUST(code == OK || code == LSM_ERR_JOB_STARTED);
+    if (code == OK) /* there was nothing to bring */
+        return;
+    MUST(lsm_job_wait(world.conn, *job, 60000, &ended, 0) == OK);
+    MUST(lsm_job_state_get(ended) == LSM_JOB_STATE_DONE);
+    lsm_job_record_free(ended);
+    free(*job);
+}
+
+/* The mirror goes on from where it was found, and its sides become equal. */
+static void go_on(const struct crash_state *state)
+{
+    const struct expect *side = &sides[strcmp(seen.source_pool, "second") == 0];
+    lsm_volume *source = world_volume(side->name, side->pool);
+    char *job = NULL;
+    MUST(source != NULL);
+    write_to(source, 70000, 5000);
+    lsm_volume_record_free(source);
+    if (seen.relation == STATE(SPLIT))
+        finish(lsm_replication_reverse(world.conn, seen.relation_id, &job, LSM_REPLICATION_DISCARD),
+               &job);
+    else if (seen.relation == STATE(PAUSED))
+        MUST(lsm_replication_resume(world.conn, seen.relation_id, 0) == OK);
+    else if (!state->alike)
+        finish(lsm_replication_sync(world.conn, seen.relation_id, &job, 0), &job);
+    MUST(await_relation() == STATE(IN_SYNC));
+    read_volumes();
+    MUST(sides_are_equal());
+}
+
 /* Each volume takes a write and keeps it. */
 static void use_all(void)
 {
-    static unsigned char bytes[700], back[700];
     lsm_volume **list = NULL;
     uint32_t count = 0;
     MUST(lsm_volume_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    for (uint32_t i = 0; i < count; i++) {
-        lsm_volume_io *io = NULL;
-        content_fill(bytes, sizeof bytes, 4000 + i);
-        MUST(lsm_volume_io_open(world.conn, list[i], &io, 0) == OK);
-        MUST(lsm_volume_io_pwrite(io, bytes, sizeof bytes, 3000, 0) == OK);
-        MUST(lsm_volume_io_flush(io, 0) == OK);
-        MUST(lsm_volume_io_pread(io, back, sizeof back, 3000, 0) == OK);
-        MUST(memcmp(bytes, back, sizeof back) == 0);
-        MUST(lsm_volume_io_close(io, 0) == OK);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        write_to(list[i], 3000, 4000 + i);
     if (count)
         lsm_volume_record_array_free(list, count);
 }
@@ -276,8 +314,10 @@ void crash_judge(const struct crash_state *states, uint32_t count)
     while (i < count && !fits(&states[i]))
         i++;
     MUST(i < count); /* what is shown is one of the states that may be */
-    if (seen.relation)
+    if (seen.relation) {
+        go_on(&states[i]);
         MUST(lsm_replication_break(world.conn, seen.relation_id, 0) == OK);
+    }
     use_all();
     world_close();
     world_check_files();

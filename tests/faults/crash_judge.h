@@ -43,7 +43,8 @@ struct crash_state {
 struct version *version_after(const struct version *before, uint64_t size);
 
 /* In `world.directory`, as a cut left it: it opens, what was under way comes to its end, one of the
- * states is shown, all of it can be used, and its files are those that are named. */
+ * states is shown, a mirror goes on, all of it can be used, and its files are those that are named.
+ */
 void crash_judge(const struct crash_state *states, uint32_t count);
 /* The same without the source's pool, whose directory is not there. */
 void crash_judge_left(const struct crash_state *states, uint32_t count);

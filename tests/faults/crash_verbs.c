@@ -518,17 +518,24 @@ void v_ship(void)
     from_now_on(&next);
 }
 
-/* A synchronous one's target has the instant of the pause. */
+/* A synchronous one's target has the instant of the pause; until the call returns, but for what its
+ * last writes are to it. */
 void v_pause(void)
 {
-    struct crash_state next = now;
+    struct crash_state next = now, parted;
     if (next.alike)
         arrives(&next);
     next.relation = STATE(PAUSED);
-    if (next.alike)
-        target_of(&next)->instant = true;
     follow(&next);
-    either(&next);
+    parted = next;
+    if (next.alike) {
+        target_of(&parted)->oldest = target_of(&now)->oldest;
+        target_of(&parted)->instant = false;
+        target_of(&next)->instant = true;
+    }
+    follow(&parted);
+    follow(&next);
+    either(&parted);
     MUST(lsm_replication_pause(world.conn, id(), 0) == OK);
     from_now_on(&next);
 }
