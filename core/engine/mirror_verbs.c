@@ -136,14 +136,23 @@ static int check_exchange(struct mirror *m)
     return code;
 }
 
-/* The target's writes since the split go aside. Its top stands on the split point again, so that
- * needs no hold any more. */
-static int rejoin_target(struct mirror *m, lsm_flag flags)
+/* The target's writes since the split go aside, and it is brought up to date. The split point is
+ * let go when its pool says that there is no split any more: a crash in between finds it held. */
+static int rejoin_target(struct mirror *m, char **job, lsm_flag flags)
 {
+    struct root *root = m->root;
+    char id[ID_SIZE];
+    memcpy(id, m->id, ID_SIZE);
     int code = split_rewind(m, SIDE_TARGET, !(flags & LSM_REPLICATION_DISCARD));
-    for (EACH_MEMBER(each, m))
-        if (code == LSM_ERR_OK)
-            code = pool_hold_release(mirror_pool(each, SIDE_TARGET), each->target);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = mirror_resync(m, job); /* it may let the lock go */
+    struct _lsm_error *why = error_take();
+    m = mirror_find(root, id);
+    if (m && m->state != LSM_REPLICATION_STATE_SPLIT)
+        for (EACH_MEMBER(each, m))
+            split_point_release(each);
+    error_restore(why);
     return code;
 }
 
@@ -160,11 +169,10 @@ int mirror_resume(struct mirror *m, lsm_flag flags)
     for (EACH_MEMBER(each, m))
         if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
             code = check_no_sync(each, each->target);
-    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
-        code = rejoin_target(m, flags);
     if (code != LSM_ERR_OK)
         return code;
-    code = mirror_resync(m, &job);
+    code = m->state == LSM_REPLICATION_STATE_SPLIT ? rejoin_target(m, &job, flags)
+                                                   : mirror_resync(m, &job);
     free(job);
     return code == LSM_ERR_JOB_STARTED ? LSM_ERR_OK : code;
 }
