@@ -267,13 +267,12 @@ static void record(const struct crash_sequence *s, struct crash_log *log)
  * wrong: once more. */
 static void record_well(const struct crash_sequence *s, struct crash_log *log)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 50; i++) {
         v_forget_all();
         record(s, log);
-        if (crash_record_left() == 0)
+        if (!v_missed())
             return;
         crash_log_free(log);
-        crash_record_within_sync(NULL, 0);
     }
     MUST(!"a record that is what was wanted");
 }

@@ -33,6 +33,7 @@ void v_flush(const char *name);
 /* Within the next syncs of layers' data one more write comes each time. A freeze begins with two of
  * its volume, while writes go on, and a parting of two sides with two of each. */
 void v_keep_writing(const char *name, uint64_t offset, unsigned times);
+bool v_missed(void);            /* some of them did not come: another thread did the syncs */
 void v_close(const char *name); /* the handle that the verbs above have opened */
 void v_close_all(void);
 void v_forget_all(void); /* there is no volume, and no mark */
