@@ -153,9 +153,10 @@ int sync_rejoin(struct mirror *m);        /* nothing was written since: writes g
 int sync_freeze_target(struct mirror *m); /* the target's instant gets the common one's name */
 int sync_name_instant(struct mirror *m);  /* and so does that of a source that was away */
 int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
-int sync_log_hand_over(const struct mirror *m); /* to the pool of the target, which becomes the source */
+int sync_log_hand_over(
+    const struct mirror *m); /* to the pool of the target, which becomes the source */
 void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */
-void sync_logs_sweep(struct pool *pool); /* those that no relation here writes to */
+void sync_logs_sweep(struct pool *pool);           /* those that no relation here writes to */
 int sync_grow(struct mirror *m, uint64_t size);    /* before both volumes do */
 void sync_sweep(struct mirror *m);
 
