@@ -325,7 +325,9 @@ START_TEST(a_clone_is_counted_whichever_row_is_first)
     ck_assert_uint_eq(volume_by_name(&pool, "volume")->clones, 1);
     ck_assert_uint_eq(volume_by_name(&pool, "clone")->clones, 0);
     volumes_free(&pool);
-    free(pool.layers);
+    struct layer_entry *entry = pool.layers;
+    HASH_CLEAR(hh, pool.layers);
+    free(entry);
     layer_free(layer);
 }
 END_TEST

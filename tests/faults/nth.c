@@ -322,7 +322,7 @@ static long stride(const struct scenario *s, enum fault fault, int way)
     if (s->stride)
         return s->stride;
     return (fault == FAULT_EIO || fault == FAULT_DEATH ? 3 : 4) *
-           (way == DIES || way == OUT ? 2 : 1);
+           (way == DIES || way == OUT || fault == FAULT_MEMORY ? 2 : 1);
 }
 
 static long try_all(const struct scenario *s, enum fault fault, int way)
