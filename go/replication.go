@@ -71,7 +71,7 @@ func (c *Conn) newReplication(h creplicant.Replication) *Replication {
 type Flag uint64
 
 const (
-	// Force makes Promote a failover, and lets Resume copy everything again.
+	// Force makes Promote a failover.
 	Force Flag = creplicant.REPLICATION_FORCE
 	// Discard lets Reverse and Resume not keep what they rewind.
 	Discard Flag = creplicant.REPLICATION_DISCARD
@@ -171,7 +171,8 @@ func (r *Replication) Pause(ctx context.Context) error {
 
 // Resume goes on after a pause, or goes back to the original direction after a forced promotion.
 // What the target's users wrote after that is kept as a clone, unless Discard says not to. Force
-// copies everything again where no common instant is left.
+// copies everything again where no common instant is left and the backend can (the embedded engine
+// cannot yet: break the replication and mirror anew).
 //
 // C: lsm_replication_resume.
 func (r *Replication) Resume(ctx context.Context, flags ...Flag) error {

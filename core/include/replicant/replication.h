@@ -31,7 +31,8 @@
  *                  PAUSED        OK -> RESYNCING
  *                  SPLIT         OK: the original direction; the target is rewound to the split
  *                                point, its writes kept as a clone (DISCARD: not kept)
- *                  BROKEN        FORCE: a full copy again; else STATE, and the message says why
+ *                  BROKEN        STATE, and the message says why; with FORCE, too, where the backend
+ *                                cannot copy everything again (the embedded engine: not yet)
  *  promote         IN_SYNC       OK, the roles are exchanged; JOB_STARTED if there is something
  *                                to ship; BUSY while the source has writers
  *                  others        STATE
@@ -121,7 +122,8 @@ LSM_API int lsm_replication_pause(lsm_connect *conn, const char *id, lsm_flag fl
  * of the generation> (lsm_replication_diverged_volume_id_get()).
  *
  * @param flags LSM_REPLICATION_DISCARD: does not keep what is rewound; LSM_REPLICATION_FORCE:
- *              copies everything again where no common instant is left
+ *              copies everything again where no common instant is left (the embedded engine does not
+ *              yet: break the replication and mirror anew)
  * @return LSM_ERR_OK, LSM_ERR_NO_STATE_CHANGE, LSM_ERR_STATE, LSM_ERR_BUSY (the side to be rewound
  *         has a writer), or LSM_ERR_NOT_ENOUGH_SPACE.
  * @since 0.1.0
@@ -160,8 +162,9 @@ LSM_API int lsm_replication_promote(lsm_connect *conn, const char *id, char **jo
  * users wrote after the split is kept as a clone, as in lsm_replication_resume().
  *
  * @param flags LSM_REPLICATION_DISCARD: does not keep what is rewound
- * @return LSM_ERR_JOB_STARTED (job is set); LSM_ERR_STATE, LSM_ERR_BUSY (the side to be rewound has
- *         a writer), or LSM_ERR_NOT_ENOUGH_SPACE.
+ * @return LSM_ERR_JOB_STARTED (job is set), or LSM_ERR_OK where the new source wrote nothing: the two
+ *         are in sync at once; LSM_ERR_STATE, LSM_ERR_BUSY (the side to be rewound has a writer), or
+ *         LSM_ERR_NOT_ENOUGH_SPACE.
  * @since 0.1.0
  */
 LSM_API int lsm_replication_reverse(lsm_connect *conn, const char *id, char **job, lsm_flag flags);
