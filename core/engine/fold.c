@@ -342,6 +342,8 @@ static bool absorb(struct volume *v)
         code = absorb_data(v, top, &ended);
         pthread_mutex_lock(&root->lock);
     }
+    while (v->background > 1) /* who flushes it ahead has let the lock go, and knows the top */
+        pthread_cond_wait(&root->quiet, &root->lock);
     gate_close(&v->gate);
     bool whole = code == LSM_ERR_OK && !ended && v->top == top && top->into;
     if (whole)
