@@ -105,10 +105,12 @@ int volume_flush_ahead(struct volume *volume)
     if (code != LSM_ERR_OK)
         return code;
     volume->background++;
+    layer_open(top, volume->size); /* open already; so that a fold leaves it, frozen or not */
     pthread_mutex_unlock(lock);
     for (int i = 0; i < 2 && code == LSM_ERR_OK; i++)
         code = layer_flush(top);
     pthread_mutex_lock(lock);
+    layer_close(top);
     struct _lsm_error *why = error_take();
     volume->background--;
     volume_close_stack(volume);
