@@ -295,6 +295,7 @@ START_TEST(test_crash)
         printf("%-14s %4zu calls, %3u prefixes, %4u images of %u, %4u openings\n", s->name,
                log.count, tally.cuts, tally.images, tally.possible, tally.openings);
     crash_log_free(&log);
+    v_forget_all();
 }
 END_TEST
 

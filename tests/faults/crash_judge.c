@@ -10,12 +10,24 @@
 #define OK LSM_ERR_OK
 #define STATE(name) LSM_REPLICATION_STATE_##name
 
+static struct version *made;
+
+void versions_free(void)
+{
+    for (struct version *v; (v = made) != NULL;) {
+        made = v->made;
+        free(v->bytes);
+        free(v);
+    }
+}
+
 struct version *version_after(const struct version *before, uint64_t size)
 {
     struct version *v = malloc(sizeof *v);
     MUST(v != NULL);
-    *v = (struct version){.size = size, .bytes = calloc(1, size), .before = before};
+    *v = (struct version){.size = size, .bytes = calloc(1, size), .before = before, .made = made};
     MUST(v->bytes != NULL);
+    made = v;
     if (before)
         memcpy(v->bytes, before->bytes, before->size < size ? before->size : size);
     return v;

@@ -19,6 +19,7 @@ struct version {
     uint64_t size;
     unsigned char *bytes;
     const struct version *before;
+    struct version *made; /* the one that was made before it */
 };
 
 struct expect {
@@ -41,6 +42,7 @@ struct crash_state {
 };
 
 struct version *version_after(const struct version *before, uint64_t size);
+void versions_free(void); /* all that were made */
 
 /* In `world.directory`, as a cut left it: it opens, what was under way comes to its end, one of the
  * states is shown, a mirror goes on, all of it can be used, and its files are those that are named.

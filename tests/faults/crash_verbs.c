@@ -58,6 +58,8 @@ void crash_marks_begin(void)
 void v_forget_all(void)
 {
     now = (struct crash_state){0};
+    common = NULL;
+    versions_free();
     crash_mark_count = 0;
     busy.missed = 0;
     crash_record_within_sync(NULL, 0);
