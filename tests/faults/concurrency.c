@@ -216,8 +216,6 @@ static unsigned seconds_to_run(void)
 
 START_TEST(test_concurrency)
 {
-    lsm_volume *made = NULL;
-    char *job = NULL;
     unsigned seconds = seconds_to_run();
     stamps.seed = kill_seed();
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)stamps.seed);
@@ -225,11 +223,7 @@ START_TEST(test_concurrency)
     world_begin();
     world_make_directory();
     world_open();
-    lsm_pool *pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "volume", STAMPS_SIZE, LSM_VOLUME_PROVISION_THIN,
-                           &made, &job, 0) == OK);
-    lsm_volume_record_free(made);
-    lsm_pool_record_free(pool);
+    world_make_volume("volume", "default", STAMPS_SIZE, LSM_VOLUME_PROVISION_THIN);
     world_close();
     for (int half = 0; half < 2; half++) { /* the second begins with what the first left */
         open_source();
@@ -252,15 +246,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-concurrency");
     TCase *tcase = tcase_create("concurrency");
     tcase_set_timeout(tcase, 7200);
     tcase_add_test(tcase, test_concurrency);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-concurrency", tcase);
 }

@@ -305,14 +305,8 @@ int main(void)
     wanted = getenv("REPLICANT_TEST_CRASH");
     is_long = getenv("REPLICANT_TEST_LONG") != NULL;
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
-    Suite *suite = suite_create("faults-crash");
     TCase *tcase = tcase_create("crash");
     tcase_set_timeout(tcase, 3600);
     tcase_add_loop_test(tcase, test_crash, 0, crash_sequence_count);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-crash", tcase);
 }

@@ -94,19 +94,6 @@ static void read_volumes(void)
         lsm_volume_record_array_free(list, seen.count);
 }
 
-static lsm_replication *relation(void)
-{
-    lsm_replication **list = NULL, *r = NULL;
-    uint32_t count = 0;
-    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    MUST(count <= 1);
-    if (count) {
-        r = lsm_replication_record_copy(list[0]);
-        lsm_replication_record_array_free(list, count);
-    }
-    return r;
-}
-
 static void await_jobs(void)
 {
     lsm_job **jobs = NULL;
@@ -135,7 +122,7 @@ static void await_jobs(void)
 static int await_relation(void)
 {
     for (int i = 0;; i++) {
-        lsm_replication *r = relation();
+        lsm_replication *r = world_relation();
         int now = r ? (int)lsm_replication_state_get(r) : 0;
         char *job = NULL;
         snprintf(seen.relation_id, sizeof seen.relation_id, "%s",
@@ -157,7 +144,7 @@ static int await_relation(void)
 
 static void find_source_pool(void)
 {
-    lsm_replication *r = relation();
+    lsm_replication *r = world_relation();
     seen.source_pool[0] = '\0';
     for (int i = 0; r && i < 2; i++) {
         lsm_volume **list = NULL;
@@ -365,7 +352,7 @@ void crash_judge_left(const struct crash_state *states, uint32_t count)
         for (uint32_t k = 0; k < states[i].left_count && !known; k++)
             known = is_left(&states[i], &states[i].left[k]);
     MUST(known); /* what is left is one of what may be */
-    lsm_replication *r = seen.count ? relation() : NULL;
+    lsm_replication *r = seen.count ? world_relation() : NULL;
     if (r && lsm_replication_state_get(r) != STATE(SPLIT))
         MUST(lsm_replication_promote(world.conn, lsm_replication_id_get(r), &job,
                                      LSM_REPLICATION_FORCE) == OK);

@@ -303,22 +303,15 @@ void v_flush(const char *name)
 
 void v_pool(const char *name)
 {
-    lsm_pool *pool = NULL;
-    MUST(lsm_pool_create(world.conn, name, NULL, 0, &pool, 0) == OK);
-    lsm_pool_record_free(pool);
+    world_make_pool(name);
 }
 
 void v_make(const char *name, uint64_t size, lsm_volume_provision_type provision)
 {
-    lsm_pool *pool = world_pool("default");
-    lsm_volume *made = NULL;
-    char *job = NULL;
     struct crash_state next = now;
     add(&next, name, "default", version_after(NULL, size));
     either(&next);
-    MUST(lsm_volume_create(world.conn, pool, name, size, provision, &made, &job, 0) == OK);
-    lsm_volume_record_free(made);
-    lsm_pool_record_free(pool);
+    world_make_volume(name, "default", size, provision);
     from_now_on(&next);
 }
 
@@ -469,12 +462,8 @@ void v_await_depth(const char *name, uint32_t layers)
 
 static lsm_replication *relation(void)
 {
-    lsm_replication **list = NULL, *r;
-    uint32_t count = 0;
-    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    MUST(count == 1);
-    r = lsm_replication_record_copy(list[0]);
-    lsm_replication_record_array_free(list, count);
+    lsm_replication *r = world_relation();
+    MUST(r != NULL);
     return r;
 }
 

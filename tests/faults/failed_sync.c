@@ -186,17 +186,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-failed-sync");
     TCase *tcase = tcase_create("failed sync");
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, flush_fails_until_every_handle_is_closed, 0, CASES);
     tcase_add_loop_test(tcase, what_must_flush_is_refused, 0, CASES);
     tcase_add_test(tcase, a_close_that_cannot_flush_says_so);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-failed-sync", tcase);
 }

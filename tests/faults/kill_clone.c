@@ -120,15 +120,9 @@ static void look(void)
 
 static void make(void)
 {
-    lsm_volume *made = NULL;
-    char *job = NULL;
     world_make_directory();
     world_open();
-    lsm_pool *pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "volume", STAMPS_SIZE, LSM_VOLUME_PROVISION_THIN,
-                           &made, &job, 0) == OK);
-    lsm_volume_record_free(made);
-    lsm_pool_record_free(pool);
+    world_make_volume("volume", "default", STAMPS_SIZE, LSM_VOLUME_PROVISION_THIN);
     world_close();
 }
 
@@ -160,15 +154,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-kill-clone");
     TCase *tcase = tcase_create("clone");
     tcase_set_timeout(tcase, 7200);
     tcase_add_test(tcase, test_clone);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-kill-clone", tcase);
 }

@@ -399,17 +399,9 @@ static void look(bool finish)
 
 static void make_source(void)
 {
-    lsm_pool *pool = NULL;
-    lsm_volume *source = NULL;
-    char *job = NULL;
     world_open();
-    MUST(lsm_pool_create(world.conn, "second", NULL, 0, &pool, 0) == OK);
-    lsm_pool_record_free(pool);
-    pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "source", BLOCKS * (uint64_t)BLOCK,
-                           LSM_VOLUME_PROVISION_THIN, &source, &job, 0) == OK);
-    lsm_volume_record_free(source);
-    lsm_pool_record_free(pool);
+    world_make_pool("second");
+    world_make_volume("source", "default", BLOCKS * (uint64_t)BLOCK, LSM_VOLUME_PROVISION_THIN);
     lsm_volume_io *io = open_source(0);
     for (uint32_t block = 0; block < BLOCKS; block++)
         if (random_below(2))
@@ -455,15 +447,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-kill-copy");
     TCase *tcase = tcase_create("copy");
     tcase_set_timeout(tcase, 7200);
     tcase_add_test(tcase, test_copy);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-kill-copy", tcase);
 }

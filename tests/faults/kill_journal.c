@@ -170,22 +170,17 @@ static unsigned live(void)
 
 static void do_create(void)
 {
-    char name[32], *job = NULL;
+    char name[32];
     struct entry e = {.op = CREATE,
                       .volume = ++last_number,
                       .pool = (uint8_t)random_below(2),
                       .count = 8 * (1 + random_below(SECTORS_MAX / 8))};
     bool full = random_below(4) == 0;
-    lsm_pool *pool = world_pool(pools[e.pool]);
-    lsm_volume *made = NULL;
     snprintf(name, sizeof name, "v%u", e.volume);
     intend(&e);
-    MUST(lsm_volume_create(world.conn, pool, name, e.count * (uint64_t)SECTOR,
-                           full ? LSM_VOLUME_PROVISION_FULL : LSM_VOLUME_PROVISION_THIN, &made,
-                           &job, 0) == OK);
+    world_make_volume(name, pools[e.pool], e.count * (uint64_t)SECTOR,
+                      full ? LSM_VOLUME_PROVISION_FULL : LSM_VOLUME_PROVISION_THIN);
     acknowledge(&e);
-    lsm_volume_record_free(made);
-    lsm_pool_record_free(pool);
 }
 
 static void write_once(lsm_volume_io *io, struct volume *v)
@@ -393,15 +388,13 @@ START_TEST(test_journal)
 {
     uint64_t seed = kill_seed();
     unsigned kills = kill_count(120);
-    lsm_pool *second = NULL;
     world_begin();
     journal_begin();
     world_make_directory();
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
     fflush(stdout);
     world_open();
-    MUST(lsm_pool_create(world.conn, "second", NULL, 0, &second, 0) == OK);
-    lsm_pool_record_free(second);
+    world_make_pool("second");
     world_close();
     for (unsigned i = 0; i < kills; i++) {
         snprintf(world.context, sizeof world.context, "REPLICANT_TEST_SEED=%llu, kill %u",
@@ -420,15 +413,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-kill-journal");
     TCase *tcase = tcase_create("journal");
     tcase_set_timeout(tcase, 7200);
     tcase_add_test(tcase, test_journal);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-kill-journal", tcase);
 }

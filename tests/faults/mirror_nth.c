@@ -59,26 +59,9 @@ static bool read_volume(const char *pool, unsigned char *bytes)
     return true;
 }
 
-static void find_relation(void)
-{
-    lsm_replication **list = NULL;
-    uint32_t count = 0;
-    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    MUST(count <= 1);
-    id[0] = '\0';
-    if (count) {
-        snprintf(id, sizeof id, "%s", lsm_replication_id_get(list[0]));
-        lsm_replication_record_array_free(list, count);
-    }
-}
-
 static int state(void)
 {
-    lsm_replication *r = NULL;
-    MUST(lsm_replication_get(world.conn, id, &r, 0) == OK);
-    int now = (int)lsm_replication_state_get(r);
-    lsm_replication_record_free(r);
-    return now;
+    return world_replication_state(id);
 }
 
 static void end_job_of_relation(void)
@@ -178,26 +161,18 @@ static char template[200];
 
 static void build(const struct way *way)
 {
-    lsm_pool *pool = NULL;
-    lsm_volume *volume = NULL;
-    char *job = NULL;
     struct outcome outcome;
     world_make_directory();
     snprintf(template, sizeof template, "%s", world.directory);
     world_open();
-    MUST(lsm_pool_create(world.conn, "second", NULL, 0, &pool, 0) == OK);
-    lsm_pool_record_free(pool);
-    pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "src", SIZE, LSM_VOLUME_PROVISION_THIN, &volume, &job,
-                           0) == OK);
-    lsm_volume_record_free(volume);
-    lsm_pool_record_free(pool);
+    world_make_pool("second");
+    world_make_volume("src", "default", SIZE, LSM_VOLUME_PROVISION_THIN);
     memset(source_now, 0, SIZE);
     write_at("default", source_now, 5000, 100000, 1);
     memcpy(shipped, source_now, SIZE);
     if (way->mirrored) {
         MUST(create(&outcome) == OK);
-        find_relation();
+        world_relation_id(id);
         if (way->split)
             MUST(force(&outcome) == OK);
         write_at("default", source_now, 60000, 20000, 2);
@@ -317,7 +292,7 @@ static bool try_one(const struct way *way, int side, enum fault fault, long n, b
     world_copy_directory(template);
     failing_install();
     world_open();
-    find_relation();
+    world_relation_id(id);
     snprintf(part, sizeof part, "/%s/", sides[side]);
     failing_within(fault == FAULT_MEMORY ? NULL : part);
     failing_arm_at(fault, NULL, NULL, n, lasting);
@@ -328,12 +303,12 @@ static bool try_one(const struct way *way, int side, enum fault fault, long n, b
     failing_disarm();
     check_answer(way, fault, code, &outcome);
     check_states();
-    find_relation();
+    world_relation_id(id);
     if (way->act == create && !id[0]) /* nothing of it is left, and it can be asked for again */
         MUST(create(&outcome) == OK);
     if (way->act == end && code == OK)
         MUST(!id[0]);
-    find_relation();
+    world_relation_id(id);
     if (id[0])
         join();
     else
@@ -346,7 +321,7 @@ static bool try_one(const struct way *way, int side, enum fault fault, long n, b
     world_open();
     await_jobs(); /* of the last owner */
     bool was = id[0] != '\0';
-    find_relation();
+    world_relation_id(id);
     MUST(was == (id[0] != '\0')); /* what was broken stays broken */
     if (id[0]) {
         join();
@@ -404,14 +379,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-mirror-nth");
     TCase *tcase = tcase_create("mirror_nth");
     tcase_set_timeout(tcase, 3600);
     tcase_add_loop_test(tcase, mirror_fault, 0, WAYS);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-mirror-nth", tcase);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every failure once: for each operation the n-th system call fails, or the n-th allocation, n = 1,
- * 2, 3 … until the operation comes to its end without reaching it. In three ways: *stays*, where the same process
- * looks around, tries again, closes and opens; *dies*, where the owner dies right after the
- * failure, having first written and flushed to every volume there is, and the next one looks; and
- * *killed*, where there is no failure: the owner is gone at that call.
+ * 2, 3 … until the operation comes to its end without reaching it. In three ways: *stays*, where
+ * the same process looks around, tries again, closes and opens; *dies*, where the owner dies right
+ * after the failure, having first written and flushed to every volume there is, and the next one
+ * looks; and *killed*, where there is no failure: the owner is gone at that call.
  *
  * After each: a clear error with the right code; all that was flushed is there; what failed did not
  * happen, what was cut off happened or did not; done again it succeeds, byte for byte; no file is
@@ -154,8 +154,7 @@ static void stays(const struct scenario *s, enum fault fault, long n)
 {
     start(s);
     act_under_fault(s, fault, n);
-    if (world.shared->outcome.code != OK &&
-        world.shared->outcome.code != LSM_ERR_OUTCOME_UNKNOWN) {
+    if (world.shared->outcome.code != OK && world.shared->outcome.code != LSM_ERR_OUTCOME_UNKNOWN) {
         if (world.conn) {
             world_check(false);
             mark_all();
@@ -398,18 +397,11 @@ int main(void)
 {
     seed = kill_seed();
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
-    Suite *suite = suite_create("faults-nth");
     TCase *tcase = tcase_create("nth");
     tcase_set_timeout(tcase, 3600);
     int count = 0;
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         count += (int)lists[i]->count;
     tcase_add_loop_test(tcase, test_nth, 0, count);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-nth", tcase);
 }

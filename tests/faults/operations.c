@@ -9,12 +9,7 @@ static struct content template_contents[CONTENTS];
 void nth_make(const char *name, const char *pool_name, uint64_t size,
               lsm_volume_provision_type provision)
 {
-    lsm_pool *pool = world_pool(pool_name);
-    lsm_volume *volume = NULL;
-    char *job = NULL;
-    MUST(lsm_volume_create(world.conn, pool, name, size, provision, &volume, &job, 0) == OK);
-    lsm_volume_record_free(volume);
-    lsm_pool_record_free(pool);
+    world_make_volume(name, pool_name, size, provision);
     content_new(name, pool_name, size);
 }
 
@@ -53,9 +48,7 @@ void nth_write_some(const char *name, unsigned seed)
 
 static void add_other_pool(void)
 {
-    lsm_pool *other = NULL;
-    MUST(lsm_pool_create(world.conn, "other", NULL, 0, &other, 0) == OK);
-    lsm_pool_record_free(other);
+    world_make_pool("other");
     nth_make("away", "other", 256 * KIB, LSM_VOLUME_PROVISION_THIN);
     nth_write_some("away", 4);
 }

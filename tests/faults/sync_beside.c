@@ -137,21 +137,13 @@ static bool can_be_direct(void)
 
 static void find_id(void)
 {
-    lsm_replication **list = NULL;
-    uint32_t count = 0;
-    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    MUST(count == 1);
-    snprintf(id, sizeof id, "%s", lsm_replication_id_get(list[0]));
-    lsm_replication_record_array_free(list, count);
+    world_relation_id(id);
+    MUST(id[0]);
 }
 
 static int state(void)
 {
-    lsm_replication *r = NULL;
-    MUST(lsm_replication_get(world.conn, id, &r, 0) == OK);
-    int now = (int)lsm_replication_state_get(r);
-    lsm_replication_record_free(r);
-    return now;
+    return world_replication_state(id);
 }
 
 static void mirror(lsm_volume *source)
@@ -294,16 +286,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-sync-beside");
     TCase *tcase = tcase_create("sync_beside");
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, both_at_once, 0, WRITES);
     tcase_add_loop_test(tcase, source_fails_after_the_target, 0, WRITES);
     tcase_add_loop_test(tcase, target_fails_after_the_source, 0, WRITES);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-sync-beside", tcase);
 }

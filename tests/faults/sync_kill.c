@@ -115,19 +115,6 @@ static uint32_t recognize(uint32_t sector, const unsigned char *bytes)
 
 /* --- the relation ----------------------------------------------------------------------------- */
 
-static lsm_replication *relation(void)
-{
-    lsm_replication **list = NULL, *r = NULL;
-    uint32_t count = 0;
-    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    MUST(count <= 1);
-    if (count) {
-        r = lsm_replication_record_copy(list[0]);
-        lsm_replication_record_array_free(list, count);
-    }
-    return r;
-}
-
 static int state_of(lsm_replication *r)
 {
     return r ? (int)lsm_replication_state_get(r) : 0;
@@ -135,7 +122,7 @@ static int state_of(lsm_replication *r)
 
 static int state(void)
 {
-    lsm_replication *r = relation();
+    lsm_replication *r = world_relation();
     int now = state_of(r);
     if (r)
         lsm_replication_record_free(r);
@@ -298,7 +285,7 @@ static void in_sync_verb(const char *id)
 
 static void verb(void)
 {
-    lsm_replication *r = relation();
+    lsm_replication *r = world_relation();
     const char *id = r ? lsm_replication_id_get(r) : NULL;
     char *job = NULL;
     lsm_volume *other;
@@ -373,7 +360,7 @@ static void check_equal(void)
 static void come_to_in_sync(void)
 {
     for (int i = 0; state() != STATE(IN_SYNC); i++) {
-        lsm_replication *r = relation();
+        lsm_replication *r = world_relation();
         const char *id = lsm_replication_id_get(r), *job = lsm_replication_job_id_get(r);
         char *reversed = NULL;
         int now = state_of(r);
@@ -419,7 +406,7 @@ static void check_disaster(void)
     snprintf(aside, sizeof aside, "%s.aside", world.directory);
     MUST(rename(away, aside) == 0);
     world_open();
-    lsm_replication *r = relation();
+    lsm_replication *r = world_relation();
     MUST(state_of(r) == STATE(IN_SYNC));
     MUST(lsm_replication_promote(world.conn, lsm_replication_id_get(r), &job,
                                  LSM_REPLICATION_FORCE) == OK);
@@ -462,7 +449,7 @@ static void tidy(void)
 
 static void break_it(void)
 {
-    lsm_replication *r = relation();
+    lsm_replication *r = world_relation();
     if (r) {
         MUST(lsm_replication_break(world.conn, lsm_replication_id_get(r), 0) == OK);
         lsm_replication_record_free(r);
@@ -485,7 +472,7 @@ static void look(unsigned round)
     if (steady)
         check_disaster();
     world_open();
-    lsm_replication *r = relation();
+    lsm_replication *r = world_relation();
     int now = state_of(r);
     found_in[now]++;
     if (r) {
@@ -503,7 +490,7 @@ static void look(unsigned round)
         come_to_in_sync();
         check_equal();
         check_truth();
-        r = relation();
+        r = world_relation();
         MUST(pool_of_source(r) == model.active);
         lsm_replication_record_free(r);
     }
@@ -522,22 +509,14 @@ START_TEST(sync_killed)
 {
     uint64_t seed = kill_seed();
     unsigned kills = kill_count(60);
-    lsm_pool *second = NULL, *pool;
-    lsm_volume *made = NULL;
-    char *job = NULL;
     world_begin();
     journal_begin();
     world_make_directory();
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
     fflush(stdout);
     world_open();
-    MUST(lsm_pool_create(world.conn, "second", NULL, 0, &second, 0) == OK);
-    lsm_pool_record_free(second);
-    pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "src", SECTORS * (uint64_t)SECTOR,
-                           LSM_VOLUME_PROVISION_THIN, &made, &job, 0) == OK);
-    lsm_pool_record_free(pool);
-    lsm_volume_record_free(made);
+    world_make_pool("second");
+    world_make_volume("src", "default", SECTORS * (uint64_t)SECTOR, LSM_VOLUME_PROVISION_THIN);
     world_close();
     for (unsigned i = 0; i < kills; i++) {
         snprintf(world.context, sizeof world.context, "REPLICANT_TEST_SEED=%llu, kill %u",
@@ -562,14 +541,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("faults-sync-kill");
     TCase *tcase = tcase_create("sync_kill");
     tcase_set_timeout(tcase, 7200);
     tcase_add_test(tcase, sync_killed);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-sync-kill", tcase);
 }

@@ -68,20 +68,13 @@ static lsm_replication *look(void)
 
 static int state(void)
 {
-    lsm_replication *r = look();
-    int now = (int)lsm_replication_state_get(r);
-    lsm_replication_record_free(r);
-    return now;
+    return world_replication_state(id);
 }
 
 static void find_id(void)
 {
-    lsm_replication **list = NULL;
-    uint32_t count = 0;
-    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == OK);
-    MUST(count == 1);
-    snprintf(id, sizeof id, "%s", lsm_replication_id_get(list[0]));
-    lsm_replication_record_array_free(list, count);
+    world_relation_id(id);
+    MUST(id[0]);
 }
 
 static void await(int wanted)
@@ -140,18 +133,11 @@ static void build(lsm_target_error_policy policy, bool mirrored)
 {
     char *job = NULL;
     struct outcome outcome;
-    lsm_volume *made = NULL;
-    lsm_pool *pool = NULL;
     world_make_directory();
     snprintf(template, sizeof template, "%s", world.directory);
     world_open();
-    MUST(lsm_pool_create(world.conn, "second", NULL, 0, &pool, 0) == OK);
-    lsm_pool_record_free(pool);
-    pool = world_pool("default");
-    MUST(lsm_volume_create(world.conn, pool, "src", SIZE, LSM_VOLUME_PROVISION_THIN, &made, &job,
-                           0) == OK);
-    lsm_pool_record_free(pool);
-    lsm_volume_record_free(made);
+    world_make_pool("second");
+    world_make_volume("src", "default", SIZE, LSM_VOLUME_PROVISION_THIN);
     memset(content, 0, sizeof content);
     content_fill(content + 1000, 300 * KIB, 1);
     content_fill(content + 4 * MIB - 5000, 10000, 2);
@@ -498,8 +484,8 @@ static bool fails_in_the_source(enum fault fault, long n)
     return reached;
 }
 
-/* A call fails while the two exchange their roles after a split, and the owner ends then: where they
- * differed before is still known. */
+/* A call fails while the two exchange their roles after a split, and the owner ends then: where
+ * they differed before is still known. */
 static bool fails_turning_round(enum fault fault, long n)
 {
     char *job = NULL;
@@ -660,14 +646,8 @@ int main(void)
 {
     seed = kill_seed();
     printf("REPLICANT_TEST_SEED=%llu\n", (unsigned long long)seed);
-    Suite *suite = suite_create("faults-sync-target");
     TCase *tcase = tcase_create("sync_target");
     tcase_set_timeout(tcase, 3600);
     tcase_add_loop_test(tcase, sync_fault, 0, WAYS);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run("faults-sync-target", tcase);
 }

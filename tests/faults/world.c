@@ -232,6 +232,54 @@ lsm_volume_io *world_io(const char *name)
     return io;
 }
 
+void world_make_pool(const char *name)
+{
+    lsm_pool *pool = NULL;
+    MUST(lsm_pool_create(world.conn, name, NULL, 0, &pool, 0) == LSM_ERR_OK);
+    lsm_pool_record_free(pool);
+}
+
+void world_make_volume(const char *name, const char *pool_name, uint64_t size,
+                       lsm_volume_provision_type provision)
+{
+    lsm_pool *pool = world_pool(pool_name);
+    lsm_volume *made = NULL;
+    char *job = NULL;
+    MUST(lsm_volume_create(world.conn, pool, name, size, provision, &made, &job, 0) == LSM_ERR_OK);
+    lsm_volume_record_free(made);
+    lsm_pool_record_free(pool);
+}
+
+lsm_replication *world_relation(void)
+{
+    lsm_replication **list = NULL, *r = NULL;
+    uint32_t count = 0;
+    MUST(lsm_replication_list(world.conn, NULL, NULL, &list, &count, 0) == LSM_ERR_OK);
+    MUST(count <= 1);
+    if (count) {
+        r = lsm_replication_record_copy(list[0]);
+        lsm_replication_record_array_free(list, count);
+    }
+    return r;
+}
+
+void world_relation_id(char id[80])
+{
+    lsm_replication *r = world_relation();
+    snprintf(id, 80, "%s", r ? lsm_replication_id_get(r) : "");
+    if (r)
+        lsm_replication_record_free(r);
+}
+
+int world_replication_state(const char *id)
+{
+    lsm_replication *r = NULL;
+    MUST(lsm_replication_get(world.conn, id, &r, 0) == LSM_ERR_OK);
+    int now = (int)lsm_replication_state_get(r);
+    lsm_replication_record_free(r);
+    return now;
+}
+
 void world_write(lsm_volume_io *io, struct content *content, uint64_t offset, uint64_t count,
                  unsigned seed)
 {
@@ -450,4 +498,17 @@ void world_check_files(void)
         check_files(path);
     }
     closedir(directory);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+int world_run(const char *suite_name, TCase *tests)
+{
+    Suite *suite = suite_create(suite_name);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <check.h>
 #include <replicant/replicant.h>
 
 #define CONTENTS 12
@@ -57,7 +58,8 @@ void world_fail(const char *file, int line, const char *what) __attribute__((nor
 
 /* --- directories ------------------------------------------------------------------------------ */
 
-void world_begin(void); /* the shared memory; once a process */
+int world_run(const char *suite, TCase *tests); /* for main to return */
+void world_begin(void);                         /* the shared memory; once a process */
 void world_make_directory(void);
 void world_copy_directory(const char *from); /* a new one, like `from` */
 void world_remove_directory(void);
@@ -68,7 +70,8 @@ int world_connect(struct outcome *outcome); /* sets world.conn */
 void world_open(void);                      /* the same, and it succeeds */
 void world_close(void);
 int world_outcome(int code, struct outcome *outcome); /* with the connection's last error */
-/* One whose failure cannot be recorded says what is wrong and tries again: then the disk answers. */
+/* One whose failure cannot be recorded says what is wrong and tries again: then the disk answers.
+ */
 lsm_job *world_job_end(const char *job);
 int world_outcome_of_job(const char *job, struct outcome *outcome); /* waits; forgets nothing */
 
@@ -88,6 +91,15 @@ void content_fill(unsigned char *bytes, uint64_t count, unsigned seed);
 void content_doubt(struct content *content, uint64_t offset, const unsigned char *bytes,
                    uint64_t count);
 void content_settle(struct content *content);
+
+/* --- what a root has -------------------------------------------------------------------------- */
+
+void world_make_pool(const char *name); /* in the root */
+void world_make_volume(const char *name, const char *pool, uint64_t size,
+                       lsm_volume_provision_type provision);
+lsm_replication *world_relation(void); /* the only one; NULL: none */
+void world_relation_id(char id[80]);   /* "": none */
+int world_replication_state(const char *id);
 
 /* The root's volumes are those of the model, byte for byte. `died`: an owner died before; of what
  * it may have left in two ways, what is there is the truth from now on. */
