@@ -21,8 +21,8 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
-#include "../util/utf8.h"
 #include "../util/guid.h"
+#include "../util/utf8.h"
 
 static const char *const texts[STATEMENTS] = {
     [LAYER_ADD] = "INSERT INTO layer (guid, state, below, below_limit, is_full)"

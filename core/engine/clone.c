@@ -12,9 +12,7 @@
 #include "freeze.h"
 #include "replicate.h"
 #include "../util/cleanup.h"
-#include "../util/clock.h"
 #include "../util/error.h"
-#include "../util/guid.h"
 
 struct member {
     const struct plan *plan;
@@ -44,17 +42,11 @@ static int commit(struct pool *pool, const struct member *members, const struct 
 
 static int fill_row(const struct plan *plan, const struct layer *top, struct volume_row *row)
 {
-    *row = (struct volume_row){.name = plan->name,
-                               .size = plan->source->size,
-                               .created_ms = clock_ms(),
-                               .provision = LSM_VOLUME_PROVISION_THIN,
-                               .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
-                               .top = top->row,
-                               .parent = plan->source->id,
-                               .ready = true,
-                               .key = plan->options->key,
-                               .request = plan->options->key ? plan->request : NULL};
-    return guid_make_volume(row->id);
+    int code = plan_volume_row(plan, LSM_VOLUME_PROVISION_THIN, row);
+    row->top = top->row;
+    row->parent = plan->source->id;
+    row->ready = true;
+    return code;
 }
 
 static int prepare(struct member *member, const struct plan *plan)

@@ -47,18 +47,6 @@ struct draft {
     char *id; /* for the caller */
 };
 
-static int fill_volume(const struct plan *plan, struct volume_row *row)
-{
-    *row = (struct volume_row){.name = plan->name,
-                               .size = plan->source->size,
-                               .created_ms = clock_ms(),
-                               .provision = LSM_VOLUME_PROVISION_FULL,
-                               .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
-                               .key = plan->options->key,
-                               .request = plan->options->key ? plan->request : NULL};
-    return guid_make_volume(row->id);
-}
-
 static int fill_job(const struct plan *plans, struct draft *draft)
 {
     const struct _lsm_replicate_options *options = plans->options;
@@ -81,7 +69,7 @@ static int fill_job(const struct plan *plans, struct draft *draft)
 static int prepare_member(const struct plan *plan, struct draft *draft, uint32_t i)
 {
     struct member *member = &draft->members[i];
-    int code = fill_volume(plan, &member->volume);
+    int code = plan_volume_row(plan, LSM_VOLUME_PROVISION_FULL, &member->volume);
     if (code == LSM_ERR_OK)
         code = pool_base_make(plan->pool, plan->source->size, true, &member->base);
     if (code != LSM_ERR_OK)
@@ -379,30 +367,19 @@ static int run(struct job *job)
 /* A copy that will never be finished leaves nothing but its job's row. */
 static int record_removal(struct pool *pool, const struct job_row *row)
 {
-    struct job_ends member;
-    int code = LSM_ERR_OK;
-    for (uint32_t i = 0; code == LSM_ERR_OK && job_row_member(row, i, &member); i++) {
-        struct volume *target = volume_find(pool->root, member.target);
-        if (target)
-            code = volume_remove_rows(target);
-    }
+    int code = fill_targets_remove_rows(pool, row);
     return code == LSM_ERR_OK ? job_store_put(catalog_database(pool->catalog), row) : code;
 }
 
 static int remove_targets(struct job *job, const struct job_row *row)
 {
     struct pool *pool = FILL(job)->pool;
-    struct job_ends member;
     int code = catalog_begin(pool->catalog);
     if (code == LSM_ERR_OK)
         code = catalog_end(pool->catalog, record_removal(pool, row));
     if (code != LSM_ERR_OK)
         return code;
-    for (uint32_t i = 0; job_row_member(row, i, &member); i++) {
-        struct volume *target = volume_find(pool->root, member.target);
-        if (target)
-            volume_remove(target);
-    }
+    fill_targets_remove(pool, row);
     let_sources_go(job);
     return code;
 }

@@ -53,6 +53,28 @@ int fill_forget(struct job *job)
                : code;
 }
 
+int fill_targets_remove_rows(struct pool *pool, const struct job_row *row)
+{
+    struct job_ends ends;
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; code == LSM_ERR_OK && job_row_member(row, i, &ends); i++) {
+        struct volume *target = volume_find(pool->root, ends.target);
+        if (target)
+            code = volume_remove_rows(target);
+    }
+    return code;
+}
+
+void fill_targets_remove(struct pool *pool, const struct job_row *row)
+{
+    struct job_ends ends;
+    for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
+        struct volume *target = volume_find(pool->root, ends.target);
+        if (target)
+            volume_remove(target);
+    }
+}
+
 void fill_begin(struct job *job)
 {
     FILL(job)->start = FILL(job)->due_ns = 0;

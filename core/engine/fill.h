@@ -30,6 +30,10 @@ int fill_hold_alloc(const struct job_row *row, uint32_t i, const struct pool *ow
 
 int fill_save(struct job *job, const struct job_row *row); /* a transaction of its own */
 int fill_forget(struct job *job);
+/* A first fill that will not be finished: the targets never were. Their rows go in the caller's
+ * transaction, and then they from the picture. */
+int fill_targets_remove_rows(struct pool *pool, const struct job_row *row);
+void fill_targets_remove(struct pool *pool, const struct job_row *row);
 /* Before the first of them, each time that the job begins to run. */
 void fill_begin(struct job *job);
 /* Moves all of `source` that the job has not moved yet; the target is open. The job's cursor is

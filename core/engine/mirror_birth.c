@@ -16,7 +16,6 @@
 #include "upkeep.h"
 #include "../job/store.h"
 #include "../util/cleanup.h"
-#include "../util/clock.h"
 #include "../util/error.h"
 #include "../util/guid.h"
 
@@ -60,14 +59,7 @@ static int fill_relation(const struct plan *plan, struct mirror *m, const char *
 static int prepare_member(const struct plan *plan, struct birth *b, uint32_t i)
 {
     struct member *member = &b->members[i];
-    member->volume = (struct volume_row){.name = plan->name,
-                                         .size = plan->source->size,
-                                         .created_ms = clock_ms(),
-                                         .provision = LSM_VOLUME_PROVISION_THIN,
-                                         .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
-                                         .key = plan->options->key,
-                                         .request = plan->options->key ? plan->request : NULL};
-    int code = guid_make_volume(member->volume.id);
+    int code = plan_volume_row(plan, LSM_VOLUME_PROVISION_THIN, &member->volume);
     member->m = mirror_alloc(plan->source->pool->root);
     if (code == LSM_ERR_OK)
         code = member->m ? fill_relation(plan, member->m, member->volume.id) : LSM_ERR_NO_MEMORY;

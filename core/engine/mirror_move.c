@@ -545,13 +545,7 @@ static int give_up(struct mirror *m, const struct job_row *row, int code)
 
 static int record_removal(struct pool *pool, const struct job_row *row, struct mirror *m)
 {
-    struct job_ends ends;
-    int code = LSM_ERR_OK;
-    for (uint32_t i = 0; code == LSM_ERR_OK && job_row_member(row, i, &ends); i++) {
-        struct volume *target = volume_find(pool->root, ends.target);
-        if (target)
-            code = volume_remove_rows(target);
-    }
+    int code = fill_targets_remove_rows(pool, row);
     for (struct mirror *each = m ? mirror_member(m, NULL) : NULL; each && code == LSM_ERR_OK;
          each = mirror_member(m, each))
         code = catalog_replication_remove(pool->catalog, each->id, SIDE_TARGET);
@@ -581,11 +575,7 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
         return give_up(m, row, code);
     if (m)
         sync_detach_gated(m);
-    for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
-        struct volume *target = volume_find(pool->root, ends.target);
-        if (target)
-            volume_remove(target);
-    }
+    fill_targets_remove(pool, row);
     for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
         struct mirror *each = m ? ship_mirror_of(job, i) : NULL;
         if (each)

@@ -6,7 +6,6 @@
  * Taken off, the source is frozen: that instant is the common one, but for the regions whose intent
  * bit is set, and both together are what a resync ships. `intent` keeps those bits meanwhile.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +19,6 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
-#include "../util/guid.h"
 
 #define PIECE (1u << 20)
 
@@ -63,30 +61,25 @@ void sync_log_remove_idle(const struct mirror *m)
         sync_log_remove(&turned);
 }
 
+static void sweep_log(struct pool *pool, const char *id, const char *suffix)
+{
+    autofree char *path = NULL;
+    bool fresh = strcmp(suffix, ".intent.new") == 0;
+    if (!fresh && strcmp(suffix, ".intent") != 0)
+        return;
+    const struct mirror *m = mirror_find(pool->root, id);
+    bool used = m && !fresh && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
+                mirror_pool(m, SIDE_SOURCE) == pool;
+    if (!used && asprintf(&path, "%s/%s%s", pool->home.directory, id, suffix) >= 0)
+        vfs_unlink(path);
+}
+
 /* What a crash left between making a log and the commit that needs it, or after the one that does
  * not need it any more. */
 void sync_logs_sweep(struct pool *pool)
 {
-    DIR *directory = pool->read_only ? NULL : opendir(pool->home.directory);
-    struct dirent *entry;
-    while (directory && (entry = readdir(directory)) != NULL) {
-        char id[ID_SIZE] = "";
-        const char *suffix = strchr(entry->d_name, '.');
-        bool fresh = suffix && strcmp(suffix, ".intent.new") == 0;
-        autofree char *path = NULL;
-        if (!suffix || suffix - entry->d_name != ID_SIZE - 1 ||
-            (!fresh && strcmp(suffix, ".intent") != 0))
-            continue;
-        memcpy(id, entry->d_name, ID_SIZE - 1);
-        const struct mirror *m = mirror_find(pool->root, id);
-        bool used = m && !fresh && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC &&
-                    mirror_pool(m, SIDE_SOURCE) == pool;
-        if (!used && guid_is(id) &&
-            asprintf(&path, "%s/%s", pool->home.directory, entry->d_name) >= 0)
-            vfs_unlink(path);
-    }
-    if (directory)
-        closedir(directory);
+    if (!pool->read_only)
+        pool_files_each(pool, sweep_log);
 }
 
 bool sync_has_intent(const struct mirror *m)

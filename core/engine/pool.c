@@ -185,23 +185,29 @@ static bool has_row(const struct pool *pool, const char *guid)
     return false;
 }
 
-/* Only what is named as we name files is ours to remove. */
-static void sweep_files(struct pool *pool)
+void pool_files_each(struct pool *pool,
+                     void (*found)(struct pool *pool, const char *id, const char *suffix))
 {
     DIR *directory = opendir(pool->home.directory);
     struct dirent *entry;
     while (directory && (entry = readdir(directory)) != NULL) {
-        char guid[ID_SIZE] = "";
+        char id[ID_SIZE] = "";
         const char *suffix = strchr(entry->d_name, '.');
-        if (!suffix || suffix - entry->d_name != ID_SIZE - 1 ||
-            (strcmp(suffix, ".raw") != 0 && strcmp(suffix, ".map") != 0))
+        if (!suffix || suffix - entry->d_name != ID_SIZE - 1)
             continue;
-        memcpy(guid, entry->d_name, ID_SIZE - 1);
-        if (guid_is(guid) && !has_row(pool, guid))
-            pool_files_drop(pool, guid);
+        memcpy(id, entry->d_name, ID_SIZE - 1);
+        if (guid_is(id))
+            found(pool, id, suffix);
     }
     if (directory)
         closedir(directory);
+}
+
+static void sweep_file(struct pool *pool, const char *guid, const char *suffix)
+{
+    bool of_layer = strcmp(suffix, ".raw") == 0 || strcmp(suffix, ".map") == 0;
+    if (of_layer && !has_row(pool, guid))
+        pool_files_drop(pool, guid);
 }
 
 static int set_up(struct pool *pool, const struct pool_row *fresh)
@@ -228,7 +234,7 @@ void pool_sweep(struct pool *pool)
     if (pool->read_only)
         return;
     remove_orphans(pool);
-    sweep_files(pool);
+    pool_files_each(pool, sweep_file);
 }
 
 int pool_open(struct root *root, const char *name, const struct pool_row *fresh, struct pool **pool)

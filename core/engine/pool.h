@@ -134,6 +134,10 @@ int pool_open(struct root *root, const char *name, const struct pool_row *fresh,
 void pool_close(struct pool *pool); /* NULL is fine; its volumes are out of the picture */
 /* When the volumes are in the picture, too: what a crash left of layers that nothing names. */
 void pool_sweep(struct pool *pool);
+/* Each file of the layers' directory that is named as we name files, <id>.<suffix>: only those are
+ * ours to remove. */
+void pool_files_each(struct pool *pool,
+                     void (*found)(struct pool *pool, const char *id, const char *suffix));
 
 struct pool *pool_by_id(struct root *root, const char *id);
 struct pool *pool_by_name(struct root *root, const char *name);

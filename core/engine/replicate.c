@@ -7,7 +7,9 @@
 #include "mirror.h"
 #include "replicate.h"
 #include "../util/cleanup.h"
+#include "../util/clock.h"
 #include "../util/error.h"
+#include "../util/guid.h"
 
 /* Before the place of a volume in the group that it was made with; a request's text begins with a
  * number. */
@@ -42,6 +44,19 @@ static int check(struct root *root, const lsm_pool *pool, const lsm_volume *sour
         (code = check_type(plan)) != LSM_ERR_OK)
         return code;
     return volume_check_name(plan->pool, plan->name);
+}
+
+int plan_volume_row(const struct plan *plan, lsm_volume_provision_type provision,
+                    struct volume_row *row)
+{
+    *row = (struct volume_row){.name = plan->name,
+                               .size = plan->source->size,
+                               .created_ms = clock_ms(),
+                               .provision = provision,
+                               .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
+                               .key = plan->options->key,
+                               .request = plan->options->key ? plan->request : NULL};
+    return guid_make_volume(row->id);
 }
 
 static int append_record(struct volume *volume, struct record_list *made)

@@ -19,6 +19,10 @@ struct plan {
     char *request; /* what was asked for, in one text: what a key stands for */
 };
 
+/* The row of what a plan makes, with an id of its own; `top` is the caller's to say. */
+int plan_volume_row(const struct plan *plan, lsm_volume_provision_type provision,
+                    struct volume_row *row);
+
 int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
               char **job);
 
