@@ -42,7 +42,10 @@ static bool is_closing(const struct root *root)
 
 struct merge {
     struct pool *pool;
-    struct layer *above, *upper, *lower;
+    struct layer *upper, *lower;
+    struct layer *above; /* with the lock: nothing keeps it while the data is moved */
+    int64_t above_row;
+    uint64_t size; /* of the upper layer, what the one above saw of it at the beginning */
 };
 
 static bool is_candidate(const struct pool *pool, const struct layer *above)
@@ -56,7 +59,8 @@ static bool find_merge(struct pool *pool, struct merge *merge)
 {
     for (struct layer_entry *e = pool->layers; e; e = e->hh.next)
         if (is_candidate(pool, e->layer)) {
-            *merge = (struct merge){pool, e->layer, e->layer->below, e->layer->below->below};
+            struct layer *above = e->layer, *upper = above->below;
+            *merge = (struct merge){pool, upper, upper->below, above, e->row, above->below_limit};
             return true;
         }
     return false;
@@ -80,7 +84,7 @@ static void open_gates(struct pool *pool)
  * is no other moment at which its map may change its length. */
 static int begin_merge(struct merge *m)
 {
-    uint64_t size = m->above->below_limit;
+    uint64_t size = m->size;
     int code = layer_open(m->upper, size);
     if (code != LSM_ERR_OK)
         return code;
@@ -142,7 +146,7 @@ static bool next_held(const struct map *map, uint64_t clusters, uint64_t *first,
 
 static int merge_data(struct merge *m)
 {
-    uint64_t clusters = m->above->below_limit >> CLUSTER_SHIFT, first = 0, count = 0;
+    uint64_t clusters = m->size >> CLUSTER_SHIFT, first = 0, count = 0;
     autofree char *buf = malloc((size_t)PIECE_CLUSTERS << CLUSTER_SHIFT);
     int error = buf ? 0 : ENOMEM;
     while (!error && next_held(m->upper->map, clusters, &first, &count)) {
@@ -194,10 +198,12 @@ static void show_merge(struct merge *m, struct swap *swaps, uint32_t count)
 }
 
 /* What changed while the data was moved? Only the fold and the one above may use the upper layer.
- */
-static bool still_fits(const struct merge *m)
+ * Another one that took the place of that one, and sees no more, is as good. */
+static bool still_fits(struct merge *m)
 {
-    return m->upper->uses == 2 && m->lower->uses == 2 && m->above->below == m->upper &&
+    m->above = pool_layer(m->pool, m->above_row);
+    return m->above && m->above->below == m->upper && m->above->below_limit <= m->size &&
+           m->upper->uses == 2 && m->lower->uses == 2 &&
            m->upper->users == volume_stacks_with(m->pool, m->upper) + 1;
 }
 
@@ -218,7 +224,7 @@ static bool merge(struct merge *m)
     pthread_mutex_unlock(&root->lock);
     int code = merge_data(m);
     pthread_mutex_lock(&root->lock);
-    bool fits = code == LSM_ERR_OK && m->upper->uses > 1 && still_fits(m);
+    bool fits = code == LSM_ERR_OK && still_fits(m);
     if (fits)
         code = volume_stacks_prepare(m->pool, m->upper, NULL, &swaps, &count);
     if (fits && code == LSM_ERR_OK)
