@@ -434,7 +434,8 @@ static int pass(struct run *run, struct hand *hands, size_t buffer_size)
     }
     pthread_mutex_unlock(&run->lock);
     if (!started)
-        return error_no_memory();
+        return error_set_errno(LSM_ERR_NO_MEMORY, EAGAIN, NULL,
+                               "cannot make a thread to move data");
     int code = supervise(run);
     for (unsigned i = 0; i < started; i++)
         pthread_join(hands[i].thread, NULL);

@@ -15,6 +15,8 @@
 #include "../util/clock.h"
 #include "../util/error.h"
 
+#define SEEK_MS 100
+
 /* --- verbs ----------------------------------------------------------------------------------- */
 
 /* A job that does not run is settled by the verb's own thread. */
@@ -150,12 +152,20 @@ void job_runner_drop_lane(struct job_runner *runner, const struct job_lane *lane
 
 /* --- asking ---------------------------------------------------------------------------------- */
 
+/* Where there was no thread for the work when it came, who asks after it tries to make one. */
+static void seek_worker(struct job_runner *runner)
+{
+    if (!runner->threads)
+        job_wake_worker(runner);
+}
+
 int job_get(struct job_runner *runner, const char *id, lsm_job **job)
 {
     LOCKED(&runner->lock);
     struct job *found = job_find(runner, id);
     if (!found)
         return LSM_ERR_NOT_FOUND_JOB;
+    seek_worker(runner);
     *job = job_record(found);
     return *job ? LSM_ERR_OK : LSM_ERR_NO_MEMORY;
 }
@@ -171,6 +181,26 @@ static struct timespec deadline_in(uint32_t timeout_ms)
         t.tv_nsec -= 1000000000;
     }
     return t;
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* For a change; true: the deadline (NULL: none) has passed. */
+static bool wait_for_change(struct job_runner *runner, const struct timespec *deadline)
+{
+    seek_worker(runner);
+    struct timespec soon = deadline_in(SEEK_MS);
+    bool seeks = !runner->threads && (!deadline || is_before(&soon, deadline));
+    if (seeks)
+        deadline = &soon;
+    if (deadline)
+        return pthread_cond_timedwait(&runner->changed, &runner->lock, deadline) == ETIMEDOUT &&
+               !seeks;
+    pthread_cond_wait(&runner->changed, &runner->lock);
+    return false;
 }
 
 int job_wait(struct job_runner *runner, const char *id, uint32_t timeout_ms, lsm_job **job)
@@ -191,10 +221,7 @@ int job_wait(struct job_runner *runner, const char *id, uint32_t timeout_ms, lsm
             error_retryable();
             return LSM_ERR_TIMEOUT;
         }
-        if (timeout_ms == UINT32_MAX)
-            pthread_cond_wait(&runner->changed, &runner->lock);
-        else
-            late = pthread_cond_timedwait(&runner->changed, &runner->lock, &deadline) == ETIMEDOUT;
+        late = wait_for_change(runner, timeout_ms == UINT32_MAX ? NULL : &deadline);
     }
 }
 

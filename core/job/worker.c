@@ -289,7 +289,7 @@ static void *work(void *argument)
 }
 
 /* A thread is made when there is work that no idle one will take. Without one (no memory, a limit)
- * the work waits for those that are there. */
+ * the work waits for those that are there, or until somebody asks after it (verbs.c). */
 void job_wake_worker(struct job_runner *runner)
 {
     if (runner->stopping)

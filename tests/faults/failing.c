@@ -259,6 +259,7 @@ static const struct vfs failing = {
 void failing_install(void)
 {
     failing_disarm();
+    failing_sqlite();
     vfs = &failing;
 }
 

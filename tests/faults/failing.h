@@ -39,6 +39,7 @@ void failing_disarm(void);
 void failing_exempt(bool exempt); /* the calls of this thread neither count nor fail; may nest */
 
 bool failing_memory(const char *function, const void *from); /* whether this one does */
+void failing_sqlite(void); /* SQLite's are among them; before it is used */
 
 bool failing_reached(void);     /* since it was armed */
 const char *failing_what(void); /* "pwrite of …/pool.db-wal" */

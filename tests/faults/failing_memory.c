@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The allocations of a program that is linked with --wrap for each of these, SQLite's and libcheck's
- * aside: FAULT_MEMORY fails the n-th.
+ * The allocations of a program that is linked with --wrap for each of these, threads among them,
+ * libcheck's aside: FAULT_MEMORY fails the n-th.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,11 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
 int __wrap_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument);
 
 #define FAILS(name) failing_memory(name, __builtin_return_address(0))
 
@@ -73,4 +79,11 @@ int __wrap_asprintf(char **text, const char *format, ...)
     int n = vasprintf(text, format, arguments);
     va_end(arguments);
     return n;
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument)
+{
+    return FAILS("pthread_create") ? EAGAIN
+                                   : __real_pthread_create(thread, attributes, run, argument);
 }
