@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,10 +164,8 @@ static void drop(const char *name)
     content_get(name)->size = 0;
 }
 
-static void begin(const struct vfs *through)
+static void fill(const struct vfs *through)
 {
-    world_begin();
-    world_make_directory();
     table = vfs_system;
     table.pread = held_pread;
     table.pwrite = choosing_pwrite;
@@ -176,6 +175,13 @@ static void begin(const struct vfs *through)
     world_make_volume("volume", "default", SIZE, LSM_VOLUME_PROVISION_THIN);
     content_new("volume", "default", SIZE);
     write_some("volume", 0, 1);
+}
+
+static void begin(const struct vfs *through)
+{
+    world_begin();
+    world_make_directory();
+    fill(through);
 }
 
 static void finish(void)
@@ -202,13 +208,38 @@ static void stack_up(bool chosen)
     drop("first");
 }
 
-START_TEST(volume_deleted_in_a_merge)
+static void delete_in_a_merge(void)
 {
-    begin(&table);
     stack_up(true);
     await(READ);
     drop("volume");
+}
+
+START_TEST(volume_deleted_in_a_merge)
+{
+    begin(&table);
+    delete_in_a_merge();
     let_go(READ);
+    finish();
+}
+END_TEST
+
+/* The two layers are in use by the merge alone, and nothing names them any more. */
+START_TEST(owner_dies_in_a_merge)
+{
+    int status = 0;
+    world_begin();
+    world_make_directory();
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        world.in_child = true;
+        fill(&table);
+        delete_in_a_merge();
+        _exit(0);
+    }
+    MUST(waitpid(child, &status, 0) == child && status == 0);
+    world_open();
     finish();
 }
 END_TEST
@@ -263,6 +294,7 @@ int main(void)
     TCase *tcase = tcase_create("fold_beside");
     tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, volume_deleted_in_a_merge);
+    tcase_add_test(tcase, owner_dies_in_a_merge);
     tcase_add_test(tcase, volumes_deleted_at_once);
     tcase_add_test(tcase, absorb_ends_while_the_top_is_flushed_ahead);
     return world_run("faults-fold-beside", tcase);
