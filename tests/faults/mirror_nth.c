@@ -8,12 +8,16 @@
  * was in; when the calls work again the two come into sync, at once and after reopening; and when
  * the relation is broken and its volumes are deleted, no file and no hold is left.
  *
+ * And a ship whose owner dies at the n-th call on the source's pool, so between the commits of the
+ * two as well; then the target takes over, is written to, and the source comes back.
+ *
  * REPLICANT_TEST_FAULT="way side fault n once|lasting": that one alone.
  */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "failing.h"
@@ -377,10 +381,76 @@ START_TEST(mirror_fault)
 }
 END_TEST
 
+/* --- a ship that is cut ----------------------------------------------------------------------- */
+
+static bool cut_ship(long n)
+{
+    struct outcome outcome;
+    int status = 0;
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        world.in_child = true;
+        failing_install();
+        world_open();
+        failing_within("/default/");
+        failing_arm(FAULT_DEATH, n, false);
+        ship(&outcome);
+        _exit(0);
+    }
+    MUST(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    MUST(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == FAILING_DEATH);
+    return WEXITSTATUS(status) == FAILING_DEATH;
+}
+
+/* What the target had when it was promoted, and what it takes since, is what both have at the end.
+ */
+static void come_back(void)
+{
+    static unsigned char one[SIZE], other[SIZE];
+    struct outcome outcome;
+    MUST(force(&outcome) == OK);
+    MUST(read_volume("second", target_now) && is_one_of_ours(target_now));
+    write_at("second", target_now, 150000, 30000, 9);
+    MUST(reverse(&outcome) == OK);
+    MUST(read_volume("default", one) && read_volume("second", other));
+    MUST(memcmp(other, target_now, SIZE) == 0);
+    MUST(memcmp(one, target_now, SIZE) == 0);
+}
+
+START_TEST(ship_cut_then_failover)
+{
+    static const struct way shipping = {"cut", true, false, ship};
+    bool cut = true;
+    long n = 1, stride = getenv("REPLICANT_TEST_LONG") ? 1 : 2;
+    world_begin();
+    build(&shipping);
+    for (; cut; n += stride) {
+        snprintf(world.context, sizeof world.context, "a ship cut at call %ld", n);
+        world_copy_directory(template);
+        cut = cut_ship(n);
+        world_open();
+        world_relation_id(id);
+        await_jobs();
+        memcpy(target_now, shipped, SIZE);
+        come_back();
+        MUST(lsm_replication_break(world.conn, id, 0) == OK);
+        delete_all();
+        world_close();
+        world_check_files();
+        world_remove_directory();
+    }
+    printf("cut      %4ld deaths\n", n / stride);
+    snprintf(world.directory, sizeof world.directory, "%s", template);
+    world_remove_directory();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_nth");
     tcase_set_timeout(tcase, 3600);
     tcase_add_loop_test(tcase, mirror_fault, 0, WAYS);
+    tcase_add_test(tcase, ship_cut_then_failover);
     return world_run("faults-mirror-nth", tcase);
 }
