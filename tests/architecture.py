@@ -48,7 +48,7 @@ ENGINE = [
     ['gate', 'helpers'],
     ['catalog', 'catalog_private', 'catalog_open'],
     ['upkeep'],
-    ['pool', 'pool_layers'],
+    ['pool', 'pool_layers', 'pool_shut'],
     ['volume', 'volume_stack', 'volume_tags'],
     ['sync'],
     ['freeze'],

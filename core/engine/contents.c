@@ -107,6 +107,13 @@ static int lost_catalog(const char *root, const char *name)
     return LSM_ERR_DAMAGED;
 }
 
+int contents_check_pool(const char *root, const char *name, bool *is)
+{
+    int code = is_pool(root, name, is);
+    return code == LSM_ERR_OK && !*is && !has_no_layers(root, name) ? lost_catalog(root, name)
+                                                                    : code;
+}
+
 int contents_look(const char *path, struct contents *contents)
 {
     DIR *directory = opendir(path);
@@ -119,14 +126,11 @@ int contents_look(const char *path, struct contents *contents)
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || contents_is_own(name))
             continue;
         bool pool = false;
-        if (name[0] != '.')
-            code = is_pool(path, name, &pool);
-        if (code != LSM_ERR_OK)
-            break;
+        if (name[0] != '.' && contents_check_pool(path, name, &pool) != LSM_ERR_OK)
+            pool = true; /* who opens it is told */
+        error_clear();
         if (pool)
             code = add_pool(contents, name);
-        else if (!has_no_layers(path, name))
-            code = lost_catalog(path, name);
         else if (strcmp(name, CONTENTS_DEFAULT) != 0 || !contents_is_unborn(path, name))
             contents->foreign = true;
     }

@@ -152,44 +152,38 @@ static int system_list(void *b, struct record_list *systems)
     lsm_system *record = record_create(&system_type);
     if (!record)
         return LSM_ERR_NO_MEMORY;
-    record->status = LSM_SYSTEM_STATUS_OK;
+    record->status = root->shut ? LSM_SYSTEM_STATUS_DEGRADED : LSM_SYSTEM_STATUS_OK;
     if (record_text(&record->id, root->id) == LSM_ERR_OK &&
         record_text(&record->name, root->path) == LSM_ERR_OK &&
-        record_text(&record->status_info, "") == LSM_ERR_OK)
+        record_text(&record->status_info, root->shut ? root->shut->why->message : "") == LSM_ERR_OK)
         return record_list_append(systems, &system_type, record);
     record_destroy(&system_type, record);
     return LSM_ERR_NO_MEMORY;
 }
 
-static bool pool_matches(const struct pool *pool, const char *key, const char *value)
+static bool pool_matches(const struct root *root, const char *id, const char *key,
+                         const char *value)
 {
-    if (!key)
-        return true;
-    return strcmp(value, strcmp(key, "id") == 0 ? pool->id : pool->root->id) == 0;
+    return !key || strcmp(value, strcmp(key, "id") == 0 ? id : root->id) == 0;
+}
+
+static int append_pool(struct record_list *pools, lsm_pool *record)
+{
+    return record ? record_list_append(pools, &pool_type, record) : LSM_ERR_NO_MEMORY;
 }
 
 static int pool_list(void *b, const char *key, const char *value, struct record_list *pools)
 {
     struct root *root = ROOT(b);
     LOCKED(&root->lock);
-    for (uint32_t i = 0; i < root->pool_count; i++) {
-        if (!pool_matches(root->pools[i], key, value))
-            continue;
-        lsm_pool *record = pool_record(root->pools[i]);
-        int code = record ? record_list_append(pools, &pool_type, record) : LSM_ERR_NO_MEMORY;
-        if (code != LSM_ERR_OK)
-            return code;
-    }
-    return LSM_ERR_OK;
-}
-
-static int find_pool(struct root *root, const lsm_pool *record, struct pool **pool)
-{
-    *pool = record->id ? pool_by_id(root, record->id) : NULL;
-    return *pool ? LSM_ERR_OK
-                 : error_set(LSM_ERR_NOT_FOUND_POOL, record->id,
-                             "there is no pool with the id %s in %s",
-                             record->id ? record->id : "(none)", root->path);
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        if (pool_matches(root, root->pools[i]->id, key, value))
+            code = append_pool(pools, pool_record(root->pools[i]));
+    for (struct shut_pool *shut = root->shut; shut && code == LSM_ERR_OK; shut = shut->next)
+        if (pool_matches(root, shut->id, key, value))
+            code = append_pool(pools, pool_shut_record(root, shut));
+    return code;
 }
 
 static int pool_create(void *b, const char *name, const char *directory, uint64_t limit_bytes,
@@ -210,7 +204,7 @@ static int pool_delete(void *b, const lsm_pool *record)
     struct root *root = ROOT(b);
     struct pool *pool;
     LOCKED(&root->lock);
-    int code = find_pool(root, record, &pool);
+    int code = pool_get(root, record->id, &pool);
     if (code == LSM_ERR_OK)
         code = pool_check_writable(pool);
     if (code != LSM_ERR_OK)
@@ -254,7 +248,9 @@ static int volume_list(void *b, const char *key, const char *value, struct recor
 {
     struct root *root = ROOT(b);
     LOCKED(&root->lock);
-    int code = LSM_ERR_OK;
+    const struct shut_pool *shut =
+        key && strcmp(key, "pool_id") == 0 ? pool_shut_by_id(root, value) : NULL;
+    int code = shut ? error_repeat(shut->why) : LSM_ERR_OK;
     for (uint32_t i = 0; i < root->pool_count; i++)
         for (struct volume *v = root->pools[i]->volumes; v && code == LSM_ERR_OK; v = v->hh.next)
             if (v->ready && volume_matches(v, key, value))
@@ -276,7 +272,7 @@ static int create(void *b, const lsm_pool *record, const char *name, uint64_t si
     struct volume *made;
     (void)job;
     LOCKED(&root->lock);
-    int code = find_pool(root, record, &pool);
+    int code = pool_get(root, record->id, &pool);
     if (code == LSM_ERR_OK)
         code = volume_create(pool, name, size_bytes, provision, &made);
     return code == LSM_ERR_OK ? give_record(made, volume) : code;

@@ -13,6 +13,7 @@
 #include "pool.h"
 #include "upkeep.h"
 #include "vfs.h"
+#include "../job/store.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/error.h"
@@ -159,6 +160,29 @@ static void remove_orphans(struct pool *pool)
     }
 }
 
+static int pass_relation(void *argument, const struct replication_row *row)
+{
+    (void)argument;
+    (void)row;
+    return LSM_ERR_OK;
+}
+
+static int pass_job(void *argument, struct job_row *row)
+{
+    (void)argument;
+    (void)row;
+    return LSM_ERR_OK;
+}
+
+/* What is taken into the picture when all pools are there is read through now: a pool that has a
+ * row which makes no sense is to be known before anything relies on it. */
+static int read_the_rest(struct pool *pool)
+{
+    int code = catalog_replications(pool->catalog, pass_relation, NULL);
+    return code == LSM_ERR_OK ? job_store_each(catalog_database(pool->catalog), pass_job, NULL)
+                              : code;
+}
+
 static int load(struct pool *pool)
 {
     struct pool_row row;
@@ -174,7 +198,7 @@ static int load(struct pool *pool)
         code = check_no_ring(pool);
     if (code == LSM_ERR_OK)
         code = catalog_holds(pool->catalog, enter_hold, pool);
-    return code;
+    return code == LSM_ERR_OK ? read_the_rest(pool) : code;
 }
 
 static bool has_row(const struct pool *pool, const char *guid)
@@ -237,7 +261,8 @@ void pool_sweep(struct pool *pool)
     pool_files_each(pool, sweep_file);
 }
 
-int pool_open(struct root *root, const char *name, const struct pool_row *fresh, struct pool **pool)
+int pool_open(struct root *root, const char *name, const struct pool_row *fresh, char id[ID_SIZE],
+              struct pool **pool)
 {
     struct pool *p = calloc(1, sizeof *p);
     if (!p)
@@ -252,6 +277,7 @@ int pool_open(struct root *root, const char *name, const struct pool_row *fresh,
         code = join(&p->home.directory, p->path, "layers");
     if (code == LSM_ERR_OK)
         code = set_up(p, fresh);
+    memcpy(id, p->id, ID_SIZE);
     if (code == LSM_ERR_OK)
         *pool = p;
     else

@@ -101,6 +101,15 @@ struct pool {
     struct guid_list unreserved; /* full tops whose blocks are yet to be taken */
 };
 
+/* A pool that is there and could not be opened: it keeps its place in the list, and whoever names
+ * it is told why. To the rest of the root it is away. */
+struct shut_pool {
+    char *id; /* its name, where the catalog does not say it */
+    char *name;
+    struct _lsm_error *why;
+    struct shut_pool *next;
+};
+
 struct root {
     char *path;
     char id[ID_SIZE];
@@ -116,6 +125,7 @@ struct root {
     pthread_cond_t quiet; /* a volume's background work has ended */
     struct pool **pools;
     uint32_t pool_count;
+    struct shut_pool *shut;
     struct descriptors *cache;
     struct event_hub *hub;
     struct job_runner *runner;
@@ -128,8 +138,9 @@ struct root {
 };
 
 /* A catalog and what lies beside it, under <root>/<name>, and the picture of its layers and holds.
- * `fresh`: make it if it is not there. */
-int pool_open(struct root *root, const char *name, const struct pool_row *fresh,
+ * `fresh`: make it if it is not there. `id` becomes its id, also where what comes behind reading that
+ * fails. */
+int pool_open(struct root *root, const char *name, const struct pool_row *fresh, char id[ID_SIZE],
               struct pool **pool);
 void pool_close(struct pool *pool); /* NULL is fine; its volumes are out of the picture */
 /* When the volumes are in the picture, too: what a crash left of layers that nothing names. */
@@ -140,6 +151,8 @@ void pool_files_each(struct pool *pool,
                      void (*found)(struct pool *pool, const char *id, const char *suffix));
 
 struct pool *pool_by_id(struct root *root, const char *id);
+/* The same for a caller: 203, or why the pool, or one that may be it, is shut. */
+int pool_get(struct root *root, const char *id, struct pool **pool);
 struct pool *pool_by_name(struct root *root, const char *name);
 struct pool *pool_default(struct root *root);
 int pool_check_writable(const struct pool *pool);
@@ -150,6 +163,14 @@ uint64_t pool_free(struct pool *pool);
 /* LSM_ERR_OK, or 350 for `bytes` more, `what` being what they are for. */
 int pool_check_space(struct pool *pool, uint64_t bytes, const char *what);
 lsm_pool *pool_record(struct pool *pool); /* NULL: the error is set */
+
+/* --- pools that are shut (pool_shut.c) -------------------------------------------------------- */
+
+/* `id` NULL: not known. The pending error becomes the reason. */
+int pool_shut_add(struct root *root, const char *name, const char *id);
+struct shut_pool *pool_shut_by_id(const struct root *root, const char *id); /* NULL: none */
+lsm_pool *pool_shut_record(const struct root *root, const struct shut_pool *shut);
+void pools_shut_free(struct root *root);
 
 /* --- layers ---------------------------------------------------------------------------------- */
 

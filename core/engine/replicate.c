@@ -36,11 +36,9 @@ static int check(struct root *root, const lsm_pool *pool, const lsm_volume *sour
     int code = volume_get(root, source->id, &plan->source);
     if (code != LSM_ERR_OK)
         return code;
-    plan->pool = pool_id ? pool_by_id(root, pool_id) : plan->source->pool;
-    if (!plan->pool)
-        return error_set(LSM_ERR_NOT_FOUND_POOL, pool_id, "there is no pool with the id %s in %s",
-                         pool_id, root->path);
-    if ((code = pool_check_writable(plan->pool)) != LSM_ERR_OK ||
+    plan->pool = plan->source->pool;
+    if ((pool_id && (code = pool_get(root, pool_id, &plan->pool)) != LSM_ERR_OK) ||
+        (code = pool_check_writable(plan->pool)) != LSM_ERR_OK ||
         (code = check_type(plan)) != LSM_ERR_OK)
         return code;
     return volume_check_name(plan->pool, plan->name);

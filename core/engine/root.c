@@ -2,7 +2,8 @@
 /*
  * A root's own files are `lock`, `system` and `socket`. Each directory in it, or symlink to one,
  * that holds a pool.db is a pool. An empty root gets the pool «default»; whatever else there is,
- * without a pool, is somebody else's and is left untouched, to the byte.
+ * without a pool, is somebody else's and is left untouched, to the byte. A pool that cannot be
+ * opened is kept in a list of its own, with the reason, and the others are used without it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -159,16 +160,15 @@ static void close_pool(struct pool *pool)
     pool_close(pool);
 }
 
+/* `id` as for pool_open. */
 static int open_pool(struct root *root, const char *name, const struct pool_row *fresh,
-                     struct pool **pool)
+                     char id[ID_SIZE], struct pool **pool)
 {
-    int code = pool_open(root, name, fresh, pool);
+    int code = pool_open(root, name, fresh, id, pool);
     if (code != LSM_ERR_OK)
         return code;
     code = volumes_load(*pool);
-    if (code == LSM_ERR_OK)
-        pool_sweep(*pool);
-    else
+    if (code != LSM_ERR_OK)
         close_pool(*pool);
     return code;
 }
@@ -192,9 +192,10 @@ static int fill_row(struct pool_row *row, uint64_t limit)
 static int make_pool(struct root *root, const char *name, uint64_t limit, struct pool **pool)
 {
     struct pool_row row;
+    char id[ID_SIZE];
     int code = fill_row(&row, limit);
     if (code == LSM_ERR_OK)
-        code = open_pool(root, name, &row, pool);
+        code = open_pool(root, name, &row, id, pool);
     if (code != LSM_ERR_OK)
         return code;
     autofree char *path = strdup((*pool)->path);
@@ -224,41 +225,95 @@ static int make_default(struct root *root)
     return code;
 }
 
-/* One pool reached twice (two links to one directory) is opened once; a copy of one is refused. */
-static int open_listed(struct root *root, const char *name)
+static void leave_list(struct root *root, const struct pool *pool)
 {
-    struct stat st;
-    autofree char *path = NULL;
-    if (asprintf(&path, "%s/%s", root->path, name) < 0)
+    uint32_t i = 0;
+    while (root->pools[i] != pool)
+        i++;
+    memmove(root->pools + i, root->pools + i + 1, (root->pool_count - i - 1) * sizeof *root->pools);
+    root->pool_count--;
+}
+
+static int copy_of(const struct root *root, const char *name, const char *other, const char *id)
+{
+    error_set(LSM_ERR_DAMAGED, name, "the pool %s/%s is a copy of %s/%s: both have the id %s",
+              root->path, name, root->path, other, id);
+    error_hint("take one of the two out of the root");
+    return LSM_ERR_DAMAGED;
+}
+
+/* Which of two with one id is the pool nobody can tell, so neither is used. */
+static int check_twin(struct root *root, const char *name, const char *id)
+{
+    struct pool *twin = pool_by_id(root, id);
+    const struct shut_pool *shut = pool_shut_by_id(root, id);
+    if (shut)
+        return copy_of(root, name, shut->name, id);
+    if (!twin)
+        return LSM_ERR_OK;
+    autofree char *other = strdup(twin->name);
+    if (!other)
         return error_no_memory();
-    for (uint32_t i = 0; vfs->stat(path, &st) == 0 && i < root->pool_count; i++)
-        if (root->pools[i]->dev == st.st_dev && root->pools[i]->ino == st.st_ino)
-            return LSM_ERR_OK;
+    leave_list(root, twin);
+    close_pool(twin);
+    copy_of(root, other, name, id);
+    int code = pool_shut_add(root, other, id);
+    return code == LSM_ERR_OK ? copy_of(root, name, other, id) : code;
+}
+
+static int open_one(struct root *root, const char *name, char id[ID_SIZE])
+{
     struct pool *pool;
     struct pool_row row;
     bool unborn = contents_is_unborn(root->path, name); /* its making was cut short */
     int code = unborn ? fill_row(&row, 0) : LSM_ERR_OK;
     if (code == LSM_ERR_OK)
-        code = open_pool(root, name, unborn ? &row : NULL, &pool);
+        code = open_pool(root, name, unborn ? &row : NULL, id, &pool);
     if (code != LSM_ERR_OK)
         return code;
-    const struct pool *twin = pool_by_id(root, pool->id);
-    if (twin)
-        code = error_set(LSM_ERR_DAMAGED, pool->path,
-                         "the pool %s is a copy of %s: both have the id %s", pool->path, twin->path,
-                         pool->id);
-    else
+    code = check_twin(root, name, id);
+    if (code == LSM_ERR_OK)
         code = append(root, pool);
     if (code != LSM_ERR_OK)
         close_pool(pool);
     return code;
 }
 
+/* What is over in a moment is no reason to go on without a pool. */
+static bool will_pass(int code)
+{
+    return code == LSM_ERR_NO_MEMORY || code == LSM_ERR_BUSY || code == LSM_ERR_NOT_ENOUGH_SPACE;
+}
+
+/* One pool reached twice (two links to one directory) is opened once. */
+static int open_listed(struct root *root, const char *name)
+{
+    struct stat st;
+    char id[ID_SIZE] = "";
+    bool is_pool = true;
+    autofree char *path = NULL;
+    if (asprintf(&path, "%s/%s", root->path, name) < 0)
+        return error_no_memory();
+    for (uint32_t i = 0; vfs->stat(path, &st) == 0 && i < root->pool_count; i++)
+        if (root->pools[i]->dev == st.st_dev && root->pools[i]->ino == st.st_ino)
+            return LSM_ERR_OK;
+    int code = contents_check_pool(root->path, name, &is_pool);
+    if (code == LSM_ERR_OK && is_pool)
+        code = open_one(root, name, id);
+    return code == LSM_ERR_OK || will_pass(code) ? code
+                                                 : pool_shut_add(root, name, id[0] ? id : NULL);
+}
+
+/* A root of which no pool can be opened is of no use; one that has others goes on with these. */
 static int open_pools(struct root *root, const struct contents *contents)
 {
     int code = contents->count == 0 ? make_default(root) : LSM_ERR_OK;
     for (uint32_t i = 0; i < contents->count && code == LSM_ERR_OK; i++)
         code = open_listed(root, contents->pools[i]);
+    if (code == LSM_ERR_OK && root->pool_count == 0 && root->shut)
+        code = error_repeat(root->shut->why);
+    for (uint32_t i = 0; i < root->pool_count && code == LSM_ERR_OK; i++)
+        pool_sweep(root->pools[i]);
     return code;
 }
 
@@ -328,6 +383,7 @@ static void destroy(struct root *root)
     for (uint32_t i = 0; i < root->pool_count; i++)
         close_pool(root->pools[i]);
     free(root->pools);
+    pools_shut_free(root);
     event_hub_destroy(root->hub);
     descriptors_destroy(root->cache);
     vfs_close(&root->lock_fd);
@@ -518,11 +574,7 @@ int root_pool_create(struct root *root, const char *name, const char *directory,
 
 static void take_out(struct root *root, struct pool *pool)
 {
-    uint32_t i = 0;
-    while (root->pools[i] != pool)
-        i++;
-    memmove(root->pools + i, root->pools + i + 1, (root->pool_count - i - 1) * sizeof *root->pools);
-    root->pool_count--;
+    leave_list(root, pool);
     chores_forget(root, pool);
 }
 

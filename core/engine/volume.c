@@ -132,6 +132,12 @@ struct volume *volume_find(struct root *root, const char *id)
 int volume_get(struct root *root, const char *id, struct volume **volume)
 {
     struct volume *found = id ? volume_find(root, id) : NULL;
+    const struct shut_pool *shut = root->shut;
+    if (!found && shut)
+        return error_set(shut->why->code, id,
+                         "the volume %s is not there, unless it is in the pool «%s», which could "
+                         "not be opened: %s",
+                         id ? id : "(none)", shut->name, shut->why->message);
     if (!found || !found->ready)
         return error_set(LSM_ERR_NOT_FOUND_VOLUME, id, "there is no volume with the id %s in %s",
                          id ? id : "(none)", root->path);

@@ -291,6 +291,20 @@ void error_restore(struct _lsm_error *error)
     pending_set(error);
 }
 
+int error_repeat(const struct _lsm_error *error)
+{
+    struct _lsm_error *copy = error_create(error->code, error->message);
+    if (copy != &last_resort) {
+        copy->sys_errno = error->sys_errno;
+        copy->offset = error->offset;
+        copy->retryable = error->retryable;
+        copy->object = text_copy(error->object);
+        copy->hint = text_copy(error->hint);
+    }
+    pending_set(copy);
+    return (int)error->code;
+}
+
 /* --- the kept ones -----------------------------------------------------------------------------
  */
 

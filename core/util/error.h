@@ -60,6 +60,9 @@ struct _lsm_error *error_take(void);
 void error_clear(void);
 void error_restore(struct _lsm_error *error);
 
+/* Sets a copy of `error`, which stays its owner's, as the pending one; returns its code. */
+int error_repeat(const struct _lsm_error *error);
+
 /* Last errors by key (a connection's serial number, never reused). Keeping replaces the one before;
  * a thread remembers the newest 64. */
 void error_keep(uint64_t key);                    /* the pending one moves under `key` */

@@ -26,7 +26,7 @@ static const struct suite suites[] = {
       mirror_async_table}},
     {"mirror-async-long", {mirror_async_kill, mirror_async_life, mirror_async_stamps}},
     {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},
-    {"files", {catalog, damaged, foreign, full_disk, owner, read_only_disk, same_root}},
+    {"files", {catalog, damaged, foreign, full_disk, owner, read_only_disk, same_root, shut_pools}},
 };
 
 static const struct suite *find_suite(const char *name)

@@ -82,5 +82,6 @@ TCase *full_disk(void);
 TCase *owner(void);
 TCase *read_only_disk(void);
 TCase *same_root(void);
+TCase *shut_pools(void);
 
 #endif

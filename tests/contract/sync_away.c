@@ -2,6 +2,7 @@
 /* One of the two pools is away for a while, or for good: the other one is of use, and when both are
  * there again nothing is taken for equal that is not. */
 #include "suites.h"
+#include "files.h"
 #include "sync_kit.h"
 
 static bool between_pools(void)
@@ -9,19 +10,29 @@ static bool between_pools(void)
     return world.directory[0] && twin_mode(TWIN_BETWEEN_POOLS);
 }
 
+/* A pool goes away with its directory, or stays where it is and cannot be opened. */
+static bool by_damage;
+
+static void paths(lsm_pool *pool, char here[500], char there[510])
+{
+    const char *file = by_damage ? "/pool.db" : "";
+    snprintf(here, 500, "%s/%s%s", world.directory, lsm_pool_name_get(pool), file);
+    snprintf(there, 510, "%s-%s.away", world.directory, lsm_pool_name_get(pool));
+}
+
 static void away(lsm_pool *pool)
 {
-    char here[500], there[sizeof here + 10];
-    snprintf(here, sizeof here, "%s/%s", world.directory, lsm_pool_name_get(pool));
-    snprintf(there, sizeof there, "%s-%s.away", world.directory, lsm_pool_name_get(pool));
+    char here[500], there[510];
+    paths(pool, here, there);
     ck_assert_int_eq(rename(here, there), 0);
+    if (by_damage)
+        file_write(here, "not a catalog", 13);
 }
 
 static void back(lsm_pool *pool)
 {
-    char here[500], there[sizeof here + 10];
-    snprintf(here, sizeof here, "%s/%s", world.directory, lsm_pool_name_get(pool));
-    snprintf(there, sizeof there, "%s-%s.away", world.directory, lsm_pool_name_get(pool));
+    char here[500], there[510];
+    paths(pool, here, there);
     ck_assert_int_eq(rename(there, here), 0);
 }
 
@@ -29,6 +40,7 @@ START_TEST(sync_target_pool_away)
 {
     uint32_t seed = 5;
     char *job = NULL;
+    by_damage = _i == 1;
     if (!between_pools())
         return;
     twin_make();
@@ -56,6 +68,7 @@ END_TEST
 /* Nothing was written meanwhile: nothing is moved, and nothing is left of the trouble. */
 START_TEST(sync_target_pool_away_and_nothing_written)
 {
+    by_damage = _i == 1;
     if (!between_pools())
         return;
     twin_make();
@@ -135,6 +148,7 @@ START_TEST(sync_source_pool_lost)
 {
     uint32_t seed = 7;
     char *job = NULL;
+    by_damage = _i == 1;
     if (!between_pools())
         return;
     twin_make();
@@ -297,11 +311,11 @@ TCase *sync_away(void)
 {
     TCase *tests = tcase_create("sync_away");
     tcase_add_checked_fixture(tests, twin_world_make, twin_world_remove);
-    tcase_add_test(tests, sync_target_pool_away);
-    tcase_add_test(tests, sync_target_pool_away_and_nothing_written);
+    tcase_add_loop_test(tests, sync_target_pool_away, 0, 2);
+    tcase_add_loop_test(tests, sync_target_pool_away_and_nothing_written, 0, 2);
     tcase_add_test(tests, sync_target_pool_away_in_a_resync);
     tcase_add_loop_test(tests, sync_target_pool_away_in_the_first_copy, 0, 2);
-    tcase_add_test(tests, sync_source_pool_lost);
+    tcase_add_loop_test(tests, sync_source_pool_lost, 0, 2);
     tcase_add_loop_test(tests, sync_source_pool_lost_and_found, 0, 6);
     tcase_add_loop_test(tests, sync_source_pool_comes_back_by_delta, 0, 8);
     tcase_add_loop_test(tests, sync_broken_while_the_other_is_away, 0, 2);

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -146,3 +147,39 @@ def test_clone_into_another_pool_is_153(conn, volume):
     error = refused(ErrorCode.NO_SUPPORT, volume.clone, "c", pool="fast")
     assert isinstance(error, replicant.NotSupported)
     assert "COPY" in (error.hint or "")
+
+
+ROWS = {
+    "a job": "INSERT INTO job SELECT 'rubbish', 1, 1, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"
+    " NULL, NULL, NULL, NULL",
+    "a relation": "INSERT INTO replication VALUES ('rubbish', 0, '', '', '', 99, 1, 0, '', 0, 0, 0,"
+    " 0, 0, 0, 0, NULL, NULL, NULL)",
+    "a volume": "UPDATE volume SET top = 999",
+    "a layer": "UPDATE layer SET below = row",
+    "a hold": "INSERT INTO hold VALUES ('x', 'y', 999)",
+    "no pool": "DELETE FROM pool",
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_pool_with_a_row_that_makes_no_sense_is_shut(root, row):
+    """The catalog can be read, and is not believed: that pool alone is of no use."""
+    with replicant.connect(f"dir://{root}") as conn:
+        write(conn.create_volume("v", MIB), pattern(MIB))
+        conn.create_pool("other").create_volume("w", MIB)
+    with sqlite3.connect(root / "other" / "pool.db") as database:
+        database.execute(ROWS[row])
+    database.close()
+    before = {path: path.read_bytes() for path in (root / "other" / "layers").iterdir()}
+    with replicant.connect(f"dir://{root}") as conn:
+        volume, other = conn.volume("v", pool="default"), conn.pool("other")
+        assert content(volume) == pattern(MIB)
+        assert content(volume.copy("c").wait(timeout=60)) == pattern(MIB)
+        assert other.status is replicant.PoolStatus.ERROR
+        assert "other" in other.status_info
+        assert conn.systems()[0].status is replicant.SystemStatus.DEGRADED
+        error = refused(ErrorCode.DAMAGED, other.create_volume, "x", MIB)
+        assert str(root / "other") in error.message
+        refused(ErrorCode.DAMAGED, other.delete)
+        refused(ErrorCode.DAMAGED, volume.copy, "d", pool="other")
+    assert {path: path.read_bytes() for path in (root / "other" / "layers").iterdir()} == before

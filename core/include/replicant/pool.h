@@ -6,6 +6,14 @@
  * another file system. It carries everything about itself: moved to another machine it opens there
  * with all its volumes. An empty root gets the pool `default` when it is first connected to.
  *
+ * A pool that is there but cannot be opened (its catalog is damaged, or of a newer version; its disk
+ * does not answer) does not keep the others from being used. It is listed with
+ * LSM_POOL_STATUS_ERROR, the reason in its status_info, no space and, where its id cannot be read,
+ * its name for an id. Every call that names it, or a volume that may be in it, fails for that
+ * reason: LSM_ERR_DAMAGED, LSM_ERR_NO_SUPPORT (a newer version), LSM_ERR_IO and so on. To mirrors it
+ * is away. Its files are left as they are; it is tried again when the root is opened anew. A root of
+ * which no pool can be opened refuses the connection for the reason of the first.
+ *
  * A pool's name is 1 to 64 characters of A–Z, a–z, 0–9, '.', '_' and '-', without a leading dot; it
  * names the directory. Texts of a record live as long as the record.
  */
@@ -125,7 +133,7 @@ LSM_API uint64_t lsm_pool_total_space_get(lsm_pool *pool);
 LSM_API uint64_t lsm_pool_free_space_get(lsm_pool *pool);
 
 /**
- * How the pool is.
+ * How the pool is: LSM_POOL_STATUS_OK, or LSM_POOL_STATUS_ERROR where it could not be opened.
  *
  * @return LSM_POOL_STATUS_* bits; UINT64_MAX if pool is no pool record.
  * @since 0.1.0
