@@ -423,20 +423,38 @@ static int reattach(struct mirror *m)
     return code == LSM_ERR_OK ? sync_attach(m, hidden ? hidden->layer : NULL) : code;
 }
 
+/* Without a log that can be believed the sides may differ anywhere: *lost says why, the caller's.
+ */
+static int load_log(struct mirror *m, uint64_t size, struct _lsm_error **lost)
+{
+    autofree char *path = log_path(m);
+    int code = path ? sync_log_load(path, m->id, size, &m->intent) : LSM_ERR_NO_MEMORY;
+    if (code == LSM_ERR_OK && !m->intent && m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        code = error_set(LSM_ERR_DAMAGED, path, "the write-intent log %s is gone", path);
+    if (code != LSM_ERR_DAMAGED)
+        return code;
+    *lost = error_take();
+    return sync_log_fill(path, m->id, size, &m->intent);
+}
+
 int sync_load(struct mirror *m)
 {
     struct volume *source = mirror_volume(m, SIDE_SOURCE);
-    autofree char *path = source ? log_path(m) : NULL;
-    if (!source)
+    struct _lsm_error *lost = NULL;
+    if (!source || source->pool->read_only)
         return LSM_ERR_OK;
-    int code = path ? sync_log_load(path, m->id, source->size, &m->intent) : LSM_ERR_NO_MEMORY;
+    int code = load_log(m, source->size, &lost);
+    bool in_sync = m->state == LSM_REPLICATION_STATE_IN_SYNC;
+    if (code == LSM_ERR_OK && lost && in_sync)
+        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, lost->code, lost->message);
+    in_sync = in_sync && !lost;
+    error_destroy(lost);
     if (code != LSM_ERR_OK)
         return code;
-    bool in_sync = m->state == LSM_REPLICATION_STATE_IN_SYNC;
     bool filling = (m->state == LSM_REPLICATION_STATE_INITIALIZING ||
                     m->state == LSM_REPLICATION_STATE_RESYNCING) &&
                    m->job[0];
-    if ((!in_sync && !filling) || source->pool->read_only)
+    if (!in_sync && !filling)
         return LSM_ERR_OK;
     if (reattach(m) == LSM_ERR_OK || filling)
         return LSM_ERR_OK; /* a job without its write path ends by itself */

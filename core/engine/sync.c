@@ -99,6 +99,23 @@ int sync_log_load(const char *path, const char *id, uint64_t size, struct map **
     return LSM_ERR_DAMAGED;
 }
 
+int sync_log_fill(const char *path, const char *id, uint64_t size, struct map **intent)
+{
+    struct map *all = map_create(regions(size));
+    if (!all || map_reserve(all, 0, regions(size)) != 0) {
+        map_destroy(all);
+        return error_no_memory();
+    }
+    map_name(all, id);
+    map_set(all, 0, regions(size));
+    int code = sync_log_create(path, id, all);
+    if (code == LSM_ERR_OK)
+        *intent = all;
+    else
+        map_destroy(all);
+    return code;
+}
+
 static int store_map(const char *path, struct map *intent, bool durable)
 {
     struct map_snapshot *snapshot;

@@ -62,6 +62,8 @@ void sync_flush_end(struct sync *sync, uint64_t ticket);
 int sync_log_load(const char *path, const char *id, uint64_t size, struct map **intent);
 /* A new one in its place, durably, with the bits of `intent`, or none (NULL). */
 int sync_log_create(const char *path, const char *id, const struct map *intent);
+/* The same with every bit, for one that cannot be believed. */
+int sync_log_fill(const char *path, const char *id, uint64_t size, struct map **intent);
 
 /* The two sides are equal and flushed; the source stands still. */
 void sync_log_clear(struct sync *sync);

@@ -50,6 +50,7 @@ TCase *mirrors(void);
 
 /* mirror-sync: synchronous mirrors, in all their states and under writers */
 TCase *sync_away(void);
+TCase *sync_log(void);
 TCase *sync_split(void);
 TCase *sync_table(void);
 TCase *sync_target(void);
