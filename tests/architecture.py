@@ -51,7 +51,7 @@ ENGINE = [
     ['pool', 'pool_layers', 'pool_shut'],
     ['volume', 'volume_stack', 'volume_tags'],
     ['sync'],
-    ['freeze'],
+    ['freeze', 'aside'],
     ['fold'],
     ['chores'],
     ['contents'],

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aside.h"
 #include "mirror.h"
 #include "../util/cleanup.h"
-#include "../util/clock.h"
 #include "../util/error.h"
 #include "../util/guid.h"
 
@@ -278,29 +278,10 @@ int split_exchange(struct mirror *m)
 
 struct rewind {
     struct mirror *m;
-    struct volume *volume, *kept; /* kept: the clone; NULL: discarded */
-    struct layer *instant, *link, *top, *old_top;
-    struct volume_row row;
-    char name[256];
+    struct volume *volume;
+    struct layer *instant, *link, *top;
+    struct aside aside;
 };
-
-/* <name>@<first 8 of the generation>, the name cut at a character to fit, -2 and so on if taken. */
-static void name_kept(struct rewind *r)
-{
-    for (unsigned n = 1;; n++) {
-        char suffix[24];
-        snprintf(suffix, sizeof suffix, n == 1 ? "@%.8s" : "@%.8s-%u", r->m->generation, n);
-        size_t room = sizeof r->name - 1 - strlen(suffix), length = strlen(r->volume->name);
-        if (length > room)
-            length = room;
-        while (length > 0 && length < strlen(r->volume->name) &&
-               ((unsigned char)r->volume->name[length] & 0xc0) == 0x80)
-            length--;
-        snprintf(r->name, sizeof r->name, "%.*s%s", (int)length, r->volume->name, suffix);
-        if (!volume_by_name(r->volume->pool, r->name))
-            return;
-    }
-}
 
 /* Another mirror of the volume must find its last common instant below what is rewound to. */
 static int check_others(const struct rewind *r)
@@ -334,7 +315,6 @@ static int rewind_check(struct rewind *r)
         return LSM_ERR_BUSY;
     }
     r->instant = instant_of(r->m, v, &r->link);
-    r->old_top = v->top;
     if (!r->instant)
         return no_instant(r->m, v);
     int code = check_others(r);
@@ -343,25 +323,9 @@ static int rewind_check(struct rewind *r)
 
 static int rewind_prepare(struct rewind *r, bool keep)
 {
-    struct volume *v = r->volume;
-    int code = layer_flush(v->top); /* the map goes when the stack is closed */
-    if (code == LSM_ERR_OK)
-        code = pool_spare_take(v->pool, &r->top);
-    if (code != LSM_ERR_OK || !keep)
-        return code;
-    name_kept(r);
-    r->row = (struct volume_row){.name = r->name,
-                                 .size = v->size,
-                                 .created_ms = clock_ms(),
-                                 .provision = LSM_VOLUME_PROVISION_THIN,
-                                 .admin_state = LSM_VOLUME_ADMIN_STATE_ENABLED,
-                                 .top = v->top->row,
-                                 .parent = v->id,
-                                 .ready = true};
-    code = guid_make_volume(r->row.id);
-    if (code == LSM_ERR_OK && !(r->kept = volume_alloc(v->pool, &r->row, v->top)))
-        code = LSM_ERR_NO_MEMORY;
-    return code;
+    int code = pool_spare_take(r->volume->pool, &r->top);
+    return code == LSM_ERR_OK ? aside_prepare(&r->aside, r->volume, r->m->generation, keep, false)
+                              : code;
 }
 
 static int rewind_commit(struct rewind *r)
@@ -377,8 +341,7 @@ static int rewind_commit(struct rewind *r)
     if (code == LSM_ERR_OK)
         code = catalog_volume_size_set(catalog, v->id, r->link->below_limit);
     if (code == LSM_ERR_OK)
-        code =
-            r->kept ? catalog_volume_add(catalog, &r->row) : pool_layers_doom(v->pool, r->old_top);
+        code = aside_record(&r->aside);
     return catalog_end(catalog, code);
 }
 
@@ -399,15 +362,9 @@ static void rewind_show(struct rewind *r)
         stack_close(old);
     }
     gate_open(&v->gate);
-    if (r->kept) {
-        r->old_top->uses--; /* volume_enter counts it again */
-        volume_enter(r->kept);
-        memcpy(r->m->diverged, r->kept->id, ID_SIZE);
-        event_publish(v->pool->root->hub, LSM_EVENT_VOLUME, r->kept->id, -1, -1);
-    } else {
-        pool_layers_drop(v->pool, r->old_top);
-    }
-    event_publish(v->pool->root->hub, LSM_EVENT_VOLUME, v->id, -1, -1);
+    if (r->aside.kept)
+        memcpy(r->m->diverged, r->aside.kept->id, ID_SIZE);
+    aside_show(&r->aside);
 }
 
 static bool is_rewound(const struct rewind *r)
@@ -428,7 +385,7 @@ static int rewind_one(struct rewind *r, bool keep)
         rewind_show(r);
         return code;
     }
-    volume_free(r->kept);
+    aside_discard(&r->aside);
     if (r->top)
         pool_spare_return(r->volume->pool, r->top);
     return code;
