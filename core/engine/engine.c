@@ -304,7 +304,8 @@ static int resize_mirrored(struct volume *volume, uint64_t size)
     int code = LSM_ERR_OK;
     for (struct mirror *m = root->mirrors; m && code == LSM_ERR_OK; m = m->next) {
         struct volume *target = mirror_volume(m, SIDE_TARGET);
-        if (strcmp(m->source, volume->id) != 0 || m->state == LSM_REPLICATION_STATE_SPLIT)
+        if (strcmp(m->source, volume->id) != 0 || m->state == LSM_REPLICATION_STATE_SPLIT ||
+            m->state == LSM_REPLICATION_STATE_BROKEN)
             continue;
         code = sync_grow(m, size);        /* refuses while the target is being filled */
         bool now = m->sync || !m->job[0]; /* else when the next ship begins */
