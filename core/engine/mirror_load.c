@@ -146,13 +146,22 @@ static int check_void(struct mirror *m, bool *is_void)
     return code == LSM_ERR_OK ? has_ended(m, SIDE_TARGET, is_void) : code;
 }
 
+/* One that is of another name is no common one: the source's pool is an older copy of itself. */
 static bool has_common_instant(const struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    const struct hold *hold = pool ? pool_hold(pool, m->id, true) : NULL;
     bool alike =
         m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC && m->state == LSM_REPLICATION_STATE_IN_SYNC;
     return !pool || pool->read_only || alike || m->state == LSM_REPLICATION_STATE_INITIALIZING ||
-           pool_hold(pool, m->id, true) != NULL;
+           (hold && strcmp(hold->layer->generation, m->generation) == 0);
+}
+
+/* Of a full copy again, in a pool that is here, and whose job is not. */
+static bool lost_its_copy(const struct mirror *m)
+{
+    const struct volume *target = mirror_volume(m, SIDE_TARGET);
+    return m->state == LSM_REPLICATION_STATE_INITIALIZING && !m->job[0] && target && target->ready;
 }
 
 /* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. One that was
@@ -200,6 +209,21 @@ static int remove_void(struct root *root)
     return LSM_ERR_OK;
 }
 
+/* It holds nothing, and its target may be written from now on: whoever says otherwise is behind. */
+static int break_apart(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_SOURCE);
+    if (m->state != LSM_REPLICATION_STATE_BROKEN) {
+        m->epoch++;
+        mirror_error_set(m, LSM_ERR_DAMAGED,
+                         "the last common instant is gone from the source's pool");
+        mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+    }
+    if (m->group[0]) /* the job goes on without it */
+        m->job[0] = m->follow[0] = '\0';
+    return pool && !pool->read_only ? pool_hold_release(pool, m->id) : LSM_ERR_OK;
+}
+
 int mirrors_reconcile(struct root *root)
 {
     int code = remove_void(root);
@@ -207,15 +231,15 @@ int mirrors_reconcile(struct root *root)
         look_at_top(mirror_volume(m, SIDE_SOURCE));
         look_at_top(mirror_volume(m, SIDE_TARGET));
         error_clear();
-        code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
+        if (m->state != LSM_REPLICATION_STATE_BROKEN)
+            code = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? reconcile_sync(m) : catch_up(m);
         if (code != LSM_ERR_OK)
             return code;
-        if (!has_common_instant(m)) {
-            mirror_error_set(m, LSM_ERR_DAMAGED,
-                             "the last common instant is gone from the source's pool");
-            mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
-            if (m->group[0]) /* the job goes on without it */
-                m->job[0] = m->follow[0] = '\0';
+        if (m->state == LSM_REPLICATION_STATE_BROKEN || !has_common_instant(m) ||
+            lost_its_copy(m)) {
+            code = break_apart(m);
+            if (code != LSM_ERR_OK)
+                return code;
         } else if (m->state == LSM_REPLICATION_STATE_RESYNCING && !m->job[0]) {
             /* Its job never came to be, or is away with its pool; a degraded one tries again. */
             bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
