@@ -51,13 +51,19 @@ static struct volume *next_clone(struct volume *source, struct volume *after)
 
 /* --- beginning ------------------------------------------------------------------------------- */
 
-static int check(const struct volume *source)
+static int check(struct volume *source)
 {
     int code = pool_check_writable(source->pool);
     if (code != LSM_ERR_OK)
         return code;
     if (source->readers)
         return volume_check_jobs(source);
+    code = volume_check_replaced(source);
+    for (struct volume *v = next_clone(source, NULL); v && code == LSM_ERR_OK;
+         v = next_clone(source, v))
+        code = volume_check_replaced(v);
+    if (code != LSM_ERR_OK)
+        return code;
     return source->clones ? LSM_ERR_OK
                           : error_set(LSM_ERR_NO_STATE_CHANGE, source->id,
                                       "nothing depends on the volume «%s»", source->name);

@@ -113,6 +113,7 @@ static void mark(struct volume *v)
     v->mirrors = 0;
     v->handing_over = false;
     v->keeps_instant = target != NULL;
+    v->replaced = target && v->ready && target->state == LSM_REPLICATION_STATE_INITIALIZING;
     for (const struct mirror *m = v->pool->root->mirrors; m; m = m->next) {
         bool source = strcmp(m->source, v->id) == 0;
         if (source && m->state != LSM_REPLICATION_STATE_BROKEN)

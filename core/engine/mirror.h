@@ -9,12 +9,13 @@
  *
  * Relations of one group are of one instant: what is done to one of them (a ship, a change of
  * state, a verb) is done to all, and committed for all of them at once in the pool that decides.
- * They have one job, whose members they are. A BROKEN one does not take part any more. One that
+ * They have one job, whose members they are. A BROKEN one does not take part any more: what goes on
+ * without it is of other instants, so one that is copied again leaves those that did. One that
  * stands alone is a group of one.
  *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
- * beginning, mirror_ship.c and mirror_move.c the jobs that move deltas, mirror_split.c what happens
- * when the roles are torn apart and joined again.
+ * beginning, mirror_anew.c that again, mirror_ship.c and mirror_move.c the jobs that move deltas,
+ * mirror_split.c what happens when the roles are torn apart and joined again.
  */
 #ifndef REPLICANT_ENGINE_MIRROR_H
 #define REPLICANT_ENGINE_MIRROR_H
@@ -118,6 +119,12 @@ int mirror_begin(const struct plan *plans, uint32_t count, char **job);
 
 /* mirror_ship.c; the job's body is mirror_move.c */
 extern const struct job_body ship_body;
+/* mirror_anew.c: BROKEN, and all of it is copied again; `keep`: what the target had. */
+int mirror_anew(struct mirror *m, bool keep);
+/* What the detail of a job's row says of that. */
+int ship_row_anew_set(struct job_row *row, bool keep);
+bool ship_row_is_anew(const struct job_row *row, bool *keep);
+
 struct layer *ship_common_instant(const struct mirror *m); /* NULL: none is held */
 struct ship_end {
     const struct mirror *m; /* NULL: gone since */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aside.h"
 #include "fill.h"
 #include "mirror.h"
 #include "sync.h"
@@ -26,12 +27,15 @@ struct part {
     struct volume *target;
     struct layer *instant; /* of the source */
     struct layer *delta;   /* of the target: its base, or a layer between its top and the rest */
+    struct layer *hidden;  /* what will be the target's top over that; NULL: the one it has */
     struct stack *source;
     struct delta moved;
     uint64_t bytes;     /* that are to be moved */
     struct mirror next; /* the relation as it will be when the target has this instant */
     struct swap *swaps;
     uint32_t swap_count;
+    struct aside aside; /* of a full copy again: what the target had */
+    struct stack *fresh;
 };
 
 struct work {
@@ -40,7 +44,13 @@ struct work {
     struct part *parts;
     uint32_t count, places;
     bool initial, sync; /* one that is synchronous stands alone */
+    bool anew, keep;    /* a full copy again; what the target had is kept */
 };
+
+static bool moves_all(const struct work *w)
+{
+    return w->initial || w->anew;
+}
 
 static uint64_t size_of(const struct work *w, const struct part *part)
 {
@@ -69,18 +79,24 @@ static int check_write_path(const struct work *w)
 
 /* A ship whose end could not be made durable, and that another has since made up for: what it fills
  * does not stand any more where the target's top does. */
-static bool is_overtaken(struct pool *pool, const struct job_row *row)
+static bool is_overtaken(struct pool *pool, const struct job_row *row, const struct mirror *m)
 {
     char owner[ID_SIZE];
     struct job_ends ends;
-    bool overtaken = false;
+    bool keep, filling = m->state == LSM_REPLICATION_STATE_INITIALIZING, overtaken = false;
+    if (row->kind == LSM_JOB_KIND_MIRROR_INITIAL)
+        return false;
+    if (filling != ship_row_is_anew(row, &keep))
+        return true;
+    if (filling)
+        return false;
     for (uint32_t i = 0; job_row_part(row, i, owner) && !overtaken; i++) {
         const struct hold *delta = pool_hold(pool, owner, false);
         job_row_member(row, i, &ends);
         const struct volume *target = volume_find(pool->root, ends.target);
         overtaken = target && delta && delta->layer->below != target->top->below;
     }
-    return overtaken && row->kind != LSM_JOB_KIND_MIRROR_INITIAL;
+    return overtaken;
 }
 
 /* The first relation that the job is for and that is still there, and whole if one is. */
@@ -104,8 +120,9 @@ static struct mirror *served(const struct job *job)
 {
     struct mirror *m = first_of(job);
     bool sync = m && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
-    bool other =
-        m && (sync ? strcmp(m->job, job->row.id) != 0 : is_overtaken(FILL(job)->pool, &job->row));
+    bool keep, by_id = sync || ship_row_is_anew(&job->row, &keep);
+    bool other = m && (by_id ? strcmp(m->job, job->row.id) != 0
+                             : is_overtaken(FILL(job)->pool, &job->row, m));
     return other ? NULL : m;
 }
 
@@ -133,12 +150,14 @@ static int find_part(struct work *w, struct part *part)
     struct hold *instant = fill->source ? fill_hold(w->job, part->place, fill->source, true) : NULL;
     struct hold *delta = fill_hold(w->job, part->place, fill->pool, false);
     part->target = mirror_volume(part->m, SIDE_TARGET);
-    if (!part->target || !instant || (!w->initial && (!delta || !ship_common_instant(part->m))))
+    if (!part->target || !instant || (!w->initial && !delta) ||
+        (!moves_all(w) && !ship_common_instant(part->m)))
         return gone(w->job);
     part->instant = instant->layer;
-    part->delta = w->initial ? part->target->top->below
-                  : w->sync  ? delta->layer->below
-                             : delta->layer;
+    part->hidden = w->anew || (w->sync && !w->initial) ? delta->layer : NULL;
+    part->delta = w->initial     ? part->target->top->below
+                  : part->hidden ? part->hidden->below
+                                 : delta->layer;
     return LSM_ERR_OK;
 }
 
@@ -162,7 +181,7 @@ static int gather(struct work *w)
         code = find_part(w, &part);
         w->parts[w->count++] = part;
     }
-    return code == LSM_ERR_OK && w->initial && w->count < w->places ? gone(w->job) : code;
+    return code == LSM_ERR_OK && moves_all(w) && w->count < w->places ? gone(w->job) : code;
 }
 
 static void close_part(struct part *part)
@@ -182,14 +201,14 @@ static int open_part(struct work *w, struct part *part)
     if (!source)
         return error_pending();
     int code = LSM_ERR_OK;
-    part->moved.depth = w->initial ? 0 : depth_above(source, ship_common_instant(part->m));
-    if (!w->initial && w->sync && !(part->moved.regions = map_copy(part->m->sync->intent)))
+    part->moved.depth = moves_all(w) ? 0 : depth_above(source, ship_common_instant(part->m));
+    if (!moves_all(w) && w->sync && !(part->moved.regions = map_copy(part->m->sync->intent)))
         code = error_no_memory();
     if (code == LSM_ERR_OK)
         code = layer_open(part->delta, size);
     if (code == LSM_ERR_OK) {
         part->source = source;
-        part->bytes = w->initial ? size : fill_delta_bytes(source, &part->moved, size);
+        part->bytes = moves_all(w) ? size : fill_delta_bytes(source, &part->moved, size);
         return code;
     }
     stack_close(source);
@@ -204,6 +223,7 @@ static int open_work(struct work *w)
     uint64_t bytes = 0;
     w->m = served(w->job);
     w->initial = w->job->row.kind == LSM_JOB_KIND_MIRROR_INITIAL;
+    w->anew = ship_row_is_anew(&w->job->row, &w->keep);
     int code = w->m && !has_begun(w->job) ? ship_begin_late(w->job, w->m) : LSM_ERR_OK;
     if (code == LSM_ERR_OK)
         code = gather(w);
@@ -224,11 +244,19 @@ static void close_work(struct work *w)
     for (uint32_t i = 0; i < w->count; i++) {
         close_part(&w->parts[i]);
         volume_stacks_discard(w->parts[i].swaps, w->parts[i].swap_count);
+        aside_discard(&w->parts[i].aside);
+        stack_close(w->parts[i].fresh);
     }
     free(w->parts);
 }
 
 /* --- the commit ------------------------------------------------------------------------------ */
+
+/* A full copy again: writes to both sides may have come after the source grew. */
+static uint64_t size_anew(const struct work *w, const struct part *part)
+{
+    return w->sync ? mirror_volume(part->m, SIDE_SOURCE)->size : size_of(w, part);
+}
 
 /* What writes went to while the delta was filled becomes the target's top; the old one is frozen at
  * the instant that both had before. */
@@ -245,6 +273,17 @@ static int record_new_top(const struct part *part)
                               : code;
 }
 
+/* What was filled becomes all that the target has, and what it had is set aside. */
+static int record_anew(const struct work *w, const struct part *part)
+{
+    const struct volume *target = part->target;
+    struct catalog *catalog = target->pool->catalog;
+    int code = catalog_volume_top_set(catalog, target->id, part->hidden->row);
+    if (code == LSM_ERR_OK)
+        code = catalog_volume_size_set(catalog, target->id, size_anew(w, part));
+    return code == LSM_ERR_OK ? aside_record(&part->aside) : code;
+}
+
 static int record_part(const struct work *w, const struct part *part)
 {
     struct volume *target = part->target;
@@ -253,6 +292,8 @@ static int record_part(const struct work *w, const struct part *part)
     int code = catalog_layer_freeze(catalog, part->delta->row, part->next.generation);
     if (code == LSM_ERR_OK && w->initial)
         code = catalog_volume_ready_set(catalog, target->id);
+    else if (code == LSM_ERR_OK && w->anew)
+        code = record_anew(w, part);
     else if (code == LSM_ERR_OK && w->sync)
         code = record_new_top(part);
     else if (code == LSM_ERR_OK)
@@ -318,6 +359,30 @@ static void show_new_top(const struct work *w, struct part *part)
     sync->hidden = NULL;
     gate_open(&target->gate);
     pool_layer_release(target->pool, old); /* the delta stands on it, or nothing does */
+}
+
+/* The target's gate is closed. */
+static void show_anew(const struct work *w, struct part *part)
+{
+    struct volume *target = part->target;
+    struct stack *old = target->stack;
+    free(pool_hold_take(target->pool, fill_hold(w->job, part->place, target->pool, false)));
+    layer_set_frozen(part->delta);
+    memcpy(part->delta->generation, part->instant->generation, ID_SIZE);
+    target->top = part->hidden; /* the hold's use becomes the volume's */
+    target->size = size_anew(w, part);
+    atomic_store(&target->io_size, target->size);
+    if (old) {
+        target->stack = STEAL(part->fresh);
+        stack_close(old);
+    }
+    if (w->sync) { /* that and the target's own are one from here on */
+        stack_close(part->m->sync->hidden);
+        part->m->sync->hidden = NULL;
+    }
+    gate_open(&target->gate);
+    aside_show(&part->aside);
+    part->aside.kept = NULL; /* in the picture */
 }
 
 /* The source's hold moves to the instant that both sides have now. */
@@ -386,14 +451,16 @@ static void show_part(const struct work *w, struct part *part)
 {
     struct mirror *m = part->m, *next = &part->next;
     lsm_replication_state state = next->state;
-    if (w->sync && !w->initial)
+    if (w->anew)
+        show_anew(w, part);
+    else if (part->hidden)
         show_new_top(w, part); /* asks the relation's old generation */
     free(m->message);
     next->state = m->state;
     next->next = m->next;
     *m = *next;
     m->written_ns = 0;
-    if (!w->sync || w->initial)
+    if (!part->hidden)
         show_delta(w, part);
     if (w->sync)
         m->sync->filling = false;
@@ -405,14 +472,30 @@ static void show_ship(struct work *w)
 {
     for (uint32_t i = 0; i < w->count; i++)
         volume_gates_close(w->parts[i].swaps, w->parts[i].swap_count);
+    for (uint32_t i = 0; i < w->count && w->anew; i++)
+        gate_close(&w->parts[i].target->gate);
     for (uint32_t i = 0; i < w->count; i++)
         show_part(w, &w->parts[i]);
     ship_next(w->m);
 }
 
+static int prepare_anew(struct work *w, struct part *part)
+{
+    struct mirror *m = part->m;
+    int code = aside_prepare(&part->aside, part->target, m->generation, w->keep, true);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (part->aside.kept)
+        memcpy(part->next.diverged, part->aside.kept->id, ID_SIZE);
+    part->fresh = stack_open(part->hidden, size_anew(w, part));
+    return part->fresh ? LSM_ERR_OK : error_pending();
+}
+
 static int prepare_part(struct work *w, struct part *part)
 {
     part->next = next_of(w, part);
+    if (w->anew)
+        return prepare_anew(w, part);
     if (w->initial || w->sync)
         return LSM_ERR_OK;
     return volume_stacks_prepare(part->target->pool, part->target->top, part->delta, &part->swaps,
@@ -493,9 +576,11 @@ static int move(struct work *w)
         uint64_t size = size_of(w, part);
         FILL(w->job)->start = end;
         end += size;
+        if (w->anew && part->delta->full) /* which is promised */
+            code = layer_allocate(part->delta, 0, size);
         /* Past its end it is done; at its end it may still be to be read back. */
-        if (w->job->row.cursor <= end)
-            code = fill_move_delta(w->job, part->source, w->initial ? NULL : &part->moved,
+        if (code == LSM_ERR_OK && w->job->row.cursor <= end)
+            code = fill_move_delta(w->job, part->source, moves_all(w) ? NULL : &part->moved,
                                    part->delta, size);
     }
     pthread_mutex_lock(lock);
@@ -521,6 +606,56 @@ static int run(struct job *job)
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
+
+/* What a full copy again is for: not EACH_MEMBER, since one that is BROKEN is none. */
+static struct mirror *copied(const struct job *job, uint32_t i)
+{
+    struct mirror *m = ship_mirror_of(job, i);
+    return m && strcmp(m->job, job->row.id) == 0 ? m : NULL;
+}
+
+/* BROKEN as before, for that reason or, where the copy failed, for this one. */
+static struct mirror broken_again(const struct mirror *m, const struct job_row *row)
+{
+    struct mirror next = *m;
+    next.state = LSM_REPLICATION_STATE_BROKEN;
+    next.epoch++;
+    if (row->state == LSM_JOB_STATE_FAILED) {
+        next.error = (int)row->error;
+        next.message = row->message;
+    }
+    return next;
+}
+
+static int record_broken(const struct job *job, const struct job_row *row)
+{
+    struct job_ends ends;
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; code == LSM_ERR_OK && job_row_member(row, i, &ends); i++) {
+        const struct mirror *m = copied(job, i);
+        struct mirror next = m ? broken_again(m, row) : (struct mirror){0};
+        if (m)
+            code = mirror_put(&next, SIDE_TARGET);
+    }
+    return code;
+}
+
+static void show_broken(const struct job *job, const struct job_row *row)
+{
+    struct job_ends ends;
+    for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
+        struct mirror *m = copied(job, i);
+        if (!m)
+            continue;
+        m->epoch++;
+        if (row->state == LSM_JOB_STATE_FAILED)
+            mirror_error_set(m, (int)row->error, row->message);
+        memset(m->job, 0, ID_SIZE);
+        mirror_state_show(m, LSM_REPLICATION_STATE_BROKEN);
+        mirror_tell_source(m);
+    }
+    mirrors_mark(FILL(job)->pool->root);
+}
 
 /* The target's catalog could not be told of a job that failed: it is as if it had died with it. The
  * source decides about degrading, and the next open finds the job and what it leaves. */
@@ -602,12 +737,15 @@ static int remove_delta(struct job *job, const struct job_row *row, struct mirro
 {
     struct pool *pool = FILL(job)->pool, *source = FILL(job)->source;
     char owner[ID_SIZE];
+    bool keep, anew = ship_row_is_anew(row, &keep);
     int code = catalog_begin(pool->catalog);
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
     code = job_store_put(catalog_database(pool->catalog), row);
     if (code == LSM_ERR_OK)
         code = doom_deltas(pool, row);
+    if (code == LSM_ERR_OK && anew)
+        code = record_broken(job, row);
     code = catalog_end(pool->catalog, code);
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
@@ -618,7 +756,10 @@ static int remove_delta(struct job *job, const struct job_row *row, struct mirro
         if (source && source != pool && pool_hold_release(source, owner) != LSM_ERR_OK)
             error_clear(); /* the next open does it */
     }
-    if (!m)
+    if (m && anew)
+        show_broken(job, row);
+    error_clear();
+    if (!m || anew)
         return code;
     bool failed = row->state == LSM_JOB_STATE_FAILED;
     ship_next(m);
@@ -688,7 +829,7 @@ int ship_load(struct pool *pool, struct job_row *row)
     bool follows =
         m && !ended &&
         (sync ? m->job[0] != '\0' : row->kind == LSM_JOB_KIND_SHIP && !holds_delta(pool, row));
-    bool overtaken = m && !ended && !sync && is_overtaken(pool, row);
+    bool overtaken = m && !ended && !sync && is_overtaken(pool, row, m);
     if (m && !ended && !sync && !overtaken)
         set_job(m, row->id, follows);
     else if (sync && !ended && !follows && sync_works(m)) /* else it finds that, and ends */

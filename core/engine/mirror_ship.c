@@ -97,6 +97,26 @@ uint64_t ship_size_of(const struct job *job, uint32_t i)
     return detail_entry(&job->row, i, id, &size) ? size : 0;
 }
 
+/* Behind that, of a full copy again, what becomes of what the target had. */
+static const char *const anew[] = {" anew discard", " anew keep"};
+
+int ship_row_anew_set(struct job_row *row, bool keep)
+{
+    char *text;
+    if (asprintf(&text, "%s%s", row->detail, anew[keep]) < 0)
+        return error_no_memory();
+    free(row->detail);
+    row->detail = text;
+    return LSM_ERR_OK;
+}
+
+bool ship_row_is_anew(const struct job_row *row, bool *keep)
+{
+    const char *found = row->detail ? strstr(row->detail, " anew ") : NULL;
+    *keep = found && strcmp(found, anew[true]) == 0;
+    return found != NULL;
+}
+
 static char *detail_make(const struct ship_end *ends, uint32_t count)
 {
     char *text = NULL;

@@ -405,9 +405,12 @@ static int reattach(struct mirror *m)
     struct volume *source = mirror_volume(m, SIDE_SOURCE), *target = mirror_volume(m, SIDE_TARGET);
     if (!target)
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool is not here");
-    struct hold *hidden =
-        m->state == LSM_REPLICATION_STATE_RESYNCING ? pool_hold(target->pool, m->job, false) : NULL;
-    int code = has_other_size(m, source, target) ? volume_resize(target, source->size) : LSM_ERR_OK;
+    struct hold *hidden = m->state != LSM_REPLICATION_STATE_IN_SYNC
+                              ? pool_hold(target->pool, m->job, false)
+                              : NULL; /* none for a first copy */
+    bool anew = hidden && m->state == LSM_REPLICATION_STATE_INITIALIZING;
+    int code = !anew && has_other_size(m, source, target) ? volume_resize(target, source->size)
+                                                          : LSM_ERR_OK;
     if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_RESYNCING && !hidden)
         code = error_set(LSM_ERR_DAMAGED, m->job, "what the job %s fills is gone", m->job);
     if (code == LSM_ERR_OK)

@@ -156,16 +156,21 @@ static int rejoin_target(struct mirror *m, char **job, lsm_flag flags)
     return code;
 }
 
+static int refuse_broken(const struct mirror *m)
+{
+    error_set(LSM_ERR_STATE, m->id, "the replication %s is BROKEN: %s", m->id,
+              m->message ? m->message : "its common instant is gone");
+    error_hint("resume it with FORCE: that copies everything again");
+    return LSM_ERR_STATE;
+}
+
 int mirror_resume(struct mirror *m, lsm_flag flags)
 {
     char *job = NULL;
     int code = check_verb(m, RESUME);
-    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_BROKEN) {
-        error_set(LSM_ERR_STATE, m->id, "the replication %s is BROKEN: %s", m->id,
-                  m->message ? m->message : "its common instant is gone");
-        error_hint("break it and mirror anew");
-        code = LSM_ERR_STATE;
-    }
+    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_BROKEN)
+        return flags & LSM_REPLICATION_FORCE ? mirror_anew(m, !(flags & LSM_REPLICATION_DISCARD))
+                                             : refuse_broken(m);
     for (EACH_MEMBER(each, m))
         if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT)
             code = check_no_sync(each, each->target);

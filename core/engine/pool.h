@@ -44,6 +44,7 @@ struct volume {
     char relation[ID_SIZE]; /* whose target it is, and so not to be written; "": none */
     bool handing_over;      /* a planned promote ships: no new writers */
     bool keeps_instant;     /* its frozen layers stay layers */
+    bool replaced;          /* a full copy again will take the place of all it has */
 
     /* while handles are open, or somebody works on it without the lock */
     uint32_t handles, writers;

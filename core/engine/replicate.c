@@ -19,6 +19,8 @@ static int check_type(const struct plan *plan)
 {
     if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
         return mirror_check_source(plan);
+    if (plan->type == LSM_VOLUME_REPLICATE_MIRROR_ASYNC) /* it would lose its instant */
+        return volume_check_replaced(plan->source);
     if (plan->type == LSM_VOLUME_REPLICATE_CLONE && plan->pool != plan->source->pool) {
         error_set(LSM_ERR_NO_SUPPORT, plan->pool->name,
                   "a clone shares its source's layers, and so its pool «%s»",

@@ -372,6 +372,17 @@ int volume_check_jobs(const struct volume *volume)
     return LSM_ERR_HAS_CHILD_DEPENDENCY;
 }
 
+int volume_check_replaced(const struct volume *volume)
+{
+    if (!volume->replaced)
+        return LSM_ERR_OK;
+    error_set(LSM_ERR_BUSY, volume->id, "all of the volume «%s» is being copied again (%s)",
+              volume->name, volume->relation);
+    error_hint("wait until the replication is in sync");
+    error_retryable();
+    return LSM_ERR_BUSY;
+}
+
 int volume_check_dependants(const struct volume *volume)
 {
     if (volume->clones) {

@@ -40,6 +40,7 @@ int volume_tag_load(void *pool, const char *volume, const char *key, const char 
 int volume_tags_copy(const struct volume *volume, lsm_volume *record);
 int volume_check_dependants(const struct volume *volume); /* 161 naming what depends on it */
 int volume_check_jobs(const struct volume *volume);       /* the same for jobs alone */
+int volume_check_replaced(const struct volume *volume);   /* 1003: what it has is about to go */
 
 lsm_volume *volume_record(struct volume *volume); /* NULL: the error is set */
 

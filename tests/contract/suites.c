@@ -19,7 +19,7 @@ static const struct suite suites[] = {
     {"io", {extents, io_calls, resize}},
     {"replicate", {detach, group_copy, groups, keys, ranges, range_jobs, refusals}},
     {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
-    {"mirrors", {mirror_data, mirrors}},
+    {"mirrors", {mirror_broken, mirror_data, mirrors}},
     {"mirror-sync", {sync_away, sync_log, sync_split, sync_table, sync_target, sync_writers}},
     {"mirror-async",
      {group_mirror, mirror_async_ends, mirror_async_pools, mirror_async_roles, mirror_async_ship,

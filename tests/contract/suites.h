@@ -45,6 +45,7 @@ TCase *job_target(void);
 TCase *job_verbs(void);
 
 /* mirrors: standing relations, or 153 */
+TCase *mirror_broken(void);
 TCase *mirror_data(void);
 TCase *mirrors(void);
 

@@ -275,6 +275,9 @@ static void go_on(const struct crash_state *state)
                &job);
     else if (seen.relation == STATE(PAUSED))
         MUST(lsm_replication_resume(world.conn, seen.relation_id, 0) == OK);
+    else if (seen.relation == STATE(BROKEN))
+        MUST(lsm_replication_resume(world.conn, seen.relation_id,
+                                    LSM_REPLICATION_FORCE | LSM_REPLICATION_DISCARD) == OK);
     else if (!state->alike)
         finish(lsm_replication_sync(world.conn, seen.relation_id, &job, 0), &job);
     MUST(await_relation() == STATE(IN_SYNC));

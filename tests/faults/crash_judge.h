@@ -27,6 +27,7 @@ struct expect {
     const char *pool;
     const struct version *newest, *oldest;
     bool instant;
+    bool apart; /* a kept one that does not stand on what it was kept of */
 };
 
 struct crash_state {

@@ -390,6 +390,67 @@ static void async_resumed(void)
     v_ship();
 }
 
+static void lose_instant(void)
+{
+    v_flush("a");
+    v_lose_instant();
+    v_write("a", 3500, 20000);
+    v_flush("a");
+    v_write("m", 60000, 20000);
+    v_flush("m");
+    v_close("a");
+    v_close("m");
+}
+
+static void sync_broken(void)
+{
+    sync_source();
+    v_pause();
+    v_write("a", 30000, 9000);
+    lose_instant();
+}
+
+static void sync_anew(void)
+{
+    v_write("a", 2500, 20000);
+    v_copy_again(false);
+    v_write("a", 61000, 700);
+    v_flush("a");
+    v_write("a", 62000, 700);
+    v_promote_by_force();
+    v_write("m", 4500, 9000);
+}
+
+static void async_broken(void)
+{
+    async_source();
+    v_write("a", 30000, 9000);
+    v_ship();
+    lose_instant();
+}
+
+static void async_anew(void)
+{
+    v_write("m", 90000, 700);
+    v_copy_again(true);
+    v_write("a", 61000, 700);
+    v_ship();
+    v_promote();
+    v_write("m", 4500, 9000);
+    v_ship();
+}
+
+static void async_anew_kept(void)
+{
+    v_write("m", 90000, 700);
+    v_flush("m");
+    v_copy_again(false);
+    v_write("a", 61000, 700);
+    v_ship();
+    v_break();
+    v_write("m", 4500, 9000);
+}
+
 const struct crash_sequence crash_sequences[] = {
     {"birth", NULL, birth},
     {"write", one, write_base},
@@ -413,11 +474,14 @@ const struct crash_sequence crash_sequences[] = {
     {"sync-promote", sync_source, sync_promoted},
     {"sync-split", sync_source, sync_split},
     {"sync-resume", sync_source, sync_resumed},
+    {"sync-anew", sync_broken, sync_anew},
     {"async", source, async_made},
     {"async-busy", async_source, busy_ships},
     {"async-promote", async_source, async_promoted},
     {"async-split", async_source, async_split},
     {"async-resume", async_source, async_resumed},
+    {"async-anew", async_broken, async_anew},
+    {"async-anew-kept", async_broken, async_anew_kept},
 };
 
 const int crash_sequence_count = (int)(sizeof crash_sequences / sizeof *crash_sequences);

@@ -128,7 +128,7 @@ static void follow(struct crash_state *state)
         target->instant = false;
     }
     state->left_count = 0;
-    if (state->relation)
+    if (state->relation && state->relation != STATE(BROKEN)) /* which is no mirror */
         state->left[state->left_count++] = *target_of(state);
 }
 
@@ -679,13 +679,47 @@ void v_resume_split(bool discard)
     come_back(&next, &was);
 }
 
+void v_lose_instant(void)
+{
+    v_close_all();
+    world_lose_instant("default");
+    now.relation = STATE(BROKEN);
+    target_of(&now)->instant = false;
+    follow(&now);
+}
+
+/* Until all of it is copied the target is what it was, and then what it was is kept or not. */
+void v_copy_again(bool discard)
+{
+    struct crash_state next = now;
+    const struct expect was = *target_of(&now);
+    lsm_flag flags = LSM_REPLICATION_FORCE | (discard ? LSM_REPLICATION_DISCARD : 0);
+    v_close("a");
+    v_close("m");
+    next.relation = STATE(IN_SYNC);
+    if (!discard) {
+        struct expect *kept = add(&next, "m@", was.pool, was.newest);
+        kept->oldest = was.oldest;
+        kept->apart = true;
+    }
+    arrives(&next);
+    either(&next);
+    MUST(lsm_replication_resume(world.conn, id(), flags) == OK);
+    next.left_count = 0;
+    from_now_on(&next);
+    await_state(STATE(IN_SYNC));
+    arrives(&next);
+    from_now_on(&next);
+}
+
 void v_break(void)
 {
     struct crash_state next = now;
     next.relation = 0;
     next.left_count = 0;
     for (uint32_t i = 0; i < next.count; i++)
-        next.dependent = next.dependent || strchr(next.volumes[i].name, '@');
+        next.dependent =
+            next.dependent || (strchr(next.volumes[i].name, '@') && !next.volumes[i].apart);
     target_of(&next)->instant = false;
     either(&next);
     MUST(lsm_replication_break(world.conn, id(), 0) == OK);

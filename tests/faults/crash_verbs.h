@@ -55,5 +55,7 @@ void v_promote_by_force(void);
 void v_reverse(bool discard);
 void v_resume_split(bool discard);
 void v_break(void);
+void v_lose_instant(void); /* the two have nothing in common any more: BROKEN; not to be cut */
+void v_copy_again(bool discard);
 
 #endif

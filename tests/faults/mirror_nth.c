@@ -2,7 +2,8 @@
 /*
  * An asynchronous mirror, and the n-th call on the files of one of its pools that fails, n = 1, 2,
  * 3 … until what was asked for comes to its end without it: a first copy, a ship, a planned
- * promote, a reverse, a resume, a break. Once alone, or from then on until it is over.
+ * promote, a reverse, a resume, a full copy again, a break. Once alone, or from then on until it is
+ * over.
  *
  * After each: the answer, or its job's error, is right; what either side shows is a state that it
  * was in; when the calls work again the two come into sync, at once and after reopening; and when
@@ -142,6 +143,26 @@ static int resume(struct outcome *outcome)
     return code;
 }
 
+static char *job_of_relation(void)
+{
+    lsm_replication *r = NULL;
+    MUST(lsm_replication_get(world.conn, id, &r, 0) == OK);
+    const char *at_work = lsm_replication_job_id_get(r);
+    char *job = at_work ? strdup(at_work) : NULL;
+    lsm_replication_record_free(r);
+    return job;
+}
+
+/* Where its job has ended already, that it did not fail shows in the state. */
+static int again(struct outcome *outcome)
+{
+    int code = lsm_replication_resume(world.conn, id, LSM_REPLICATION_FORCE);
+    failing_exempt(true);
+    char *job = code == OK ? job_of_relation() : NULL;
+    failing_exempt(false);
+    return finish(job ? LSM_ERR_JOB_STARTED : code, job, outcome);
+}
+
 static int end(struct outcome *outcome)
 {
     return world_outcome(lsm_replication_break(world.conn, id, 0), outcome);
@@ -149,13 +170,13 @@ static int end(struct outcome *outcome)
 
 static const struct way {
     const char *name;
-    bool mirrored, split;
+    bool mirrored, split, broken;
     int (*act)(struct outcome *outcome);
 } ways[] = {
-    {"create", false, false, create},  {"ship", true, false, ship},
-    {"promote", true, false, promote}, {"force", true, false, force},
-    {"reverse", true, true, reverse},  {"resume", true, true, resume},
-    {"break", true, false, end},
+    {"create", false, false, false, create},  {"ship", true, false, false, ship},
+    {"promote", true, false, false, promote}, {"force", true, false, false, force},
+    {"reverse", true, true, false, reverse},  {"resume", true, true, false, resume},
+    {"again", true, false, true, again},      {"break", true, false, false, end},
 };
 #define WAYS ((int)(sizeof ways / sizeof *ways))
 
@@ -182,7 +203,11 @@ static void build(const struct way *way)
         write_at("default", source_now, 60000, 20000, 2);
     }
     memcpy(target_now, shipped, SIZE);
-    if (way->split)
+    if (way->broken) {
+        world_lose_instant("default");
+        MUST(state() == STATE(BROKEN));
+    }
+    if (way->split || way->broken)
         write_at("second", target_now, 70000, 20000, 3);
     world_close();
 }
@@ -240,6 +265,8 @@ static void join(void)
         int now = state(), code = OK;
         if (now == STATE(PAUSED) || now == STATE(SPLIT))
             code = resume(&outcome);
+        else if (now == STATE(BROKEN))
+            code = again(&outcome);
         else
             code = ship(&outcome);
         if (code != OK && code != LSM_ERR_NO_STATE_CHANGE) {

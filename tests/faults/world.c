@@ -271,6 +271,21 @@ void world_relation_id(char id[80])
         lsm_replication_record_free(r);
 }
 
+void world_lose_instant(const char *pool)
+{
+    char path[300];
+    sqlite3 *db = NULL;
+    world_close();
+    snprintf(path, sizeof path, "%s/%s/pool.db", world.directory, pool);
+    MUST(sqlite3_open(path, &db) == SQLITE_OK);
+    MUST(sqlite3_exec(db,
+                      "UPDATE layer SET generation = lower(hex(randomblob(16)))"
+                      " WHERE row IN (SELECT layer FROM hold)",
+                      NULL, NULL, NULL) == SQLITE_OK);
+    MUST(sqlite3_close(db) == SQLITE_OK);
+    world_open();
+}
+
 int world_replication_state(const char *id)
 {
     lsm_replication *r = NULL;

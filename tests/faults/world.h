@@ -100,6 +100,8 @@ void world_make_volume(const char *name, const char *pool, uint64_t size,
 lsm_replication *world_relation(void); /* the only one; NULL: none */
 void world_relation_id(char id[80]);   /* "": none */
 int world_replication_state(const char *id);
+/* The instants that a pool holds lose their names: nobody has them any more. Closes, and opens. */
+void world_lose_instant(const char *pool);
 
 /* The root's volumes are those of the model, byte for byte. `died`: an owner died before; of what
  * it may have left in two ways, what is there is the truth from now on. */
