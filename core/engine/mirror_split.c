@@ -38,16 +38,18 @@ static int no_instant(const struct mirror *m, const struct volume *v)
 
 /* --- parting --------------------------------------------------------------------------------- */
 
-/* A synchronous mirror's writes stop going to both, and the target is frozen where they did. */
-static int part_by_force(struct mirror *m)
+/* A synchronous mirror's writes stop going to both, and the target is frozen where they did. A
+ * failover is for a source that fails: one that cannot record that (`stands`) stands still until
+ * the target has, and then goes on alone, with nothing that is common. */
+static int part_by_force(struct mirror *m, struct volume **stands)
 {
     int code = m->sync ? sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL) : LSM_ERR_OK;
-    if (code != LSM_ERR_OK && m->sync) { /* a failover is for a source that fails */
+    if (code != LSM_ERR_OK && m->sync) {
         error_clear();
-        sync_detach_gated(m);
-        code = guid_make(m->generation); /* and goes on alone, unrecorded: nothing is common */
-    }
-    if (code == LSM_ERR_OK && (m->sync || m->state == LSM_REPLICATION_STATE_SPLIT)) {
+        *stands = mirror_volume(m, SIDE_SOURCE);
+        gate_close(&(*stands)->gate);
+        code = guid_make(m->generation);
+    } else if (code == LSM_ERR_OK && (m->sync || m->state == LSM_REPLICATION_STATE_SPLIT)) {
         error_set(LSM_ERR_BUSY, m->id, "the replication %s has just changed its state", m->id);
         error_retryable();
         code = LSM_ERR_BUSY;
@@ -93,18 +95,11 @@ static int record_points(struct pool *pool, const struct point *points, uint32_t
     return catalog_end(pool->catalog, code);
 }
 
-int split_force(struct mirror *m)
+static int split_at_points(struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_TARGET);
     uint32_t count = 0;
-    if (!pool)
-        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool %s is not here",
-                         m->target_pool);
-    int code = pool_check_writable(pool);
-    if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
-        code = part_by_force(m);
-    if (code != LSM_ERR_OK)
-        return code;
+    int code = LSM_ERR_OK;
     autofree struct point *points = calloc(mirror_member_count(m), sizeof *points);
     if (!points)
         return error_no_memory();
@@ -122,6 +117,37 @@ int split_force(struct mirror *m)
     if (code == LSM_ERR_OK)
         mirror_state_say(m, LSM_REPLICATION_STATE_SPLIT);
     return code;
+}
+
+/* Where neither side can say that they part they do not: writes go to both as before. */
+static int split_sync(struct mirror *m)
+{
+    struct volume *stands = NULL;
+    char generation[ID_SIZE];
+    memcpy(generation, m->generation, ID_SIZE);
+    int code = part_by_force(m, &stands);
+    if (code == LSM_ERR_OK)
+        code = split_at_points(m);
+    if (!stands)
+        return code;
+    if (code == LSM_ERR_OK)
+        sync_detach(m);
+    else
+        memcpy(m->generation, generation, ID_SIZE);
+    gate_open(&stands->gate);
+    return code;
+}
+
+int split_force(struct mirror *m)
+{
+    const struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    if (!pool)
+        return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool %s is not here",
+                         m->target_pool);
+    int code = pool_check_writable(pool);
+    if (code != LSM_ERR_OK)
+        return code;
+    return m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC ? split_sync(m) : split_at_points(m);
 }
 
 void split_point_release(const struct mirror *m)

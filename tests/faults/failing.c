@@ -27,6 +27,7 @@ static struct {
     _Atomic enum fault fault;
     bool lasting, reached;
     const char *member, *suffix, *part; /* NULL: any */
+    const char *always;                 /* NULL: none */
     long n, counted;
     char what[300];
     struct {
@@ -77,7 +78,11 @@ static bool is_repetition(const char *what)
 static bool decide(const char *member, const char *path, enum needs needs)
 {
     char what[300];
-    if (!state.armed || exempted || !can_happen(member, needs) || !is_wanted(member, path))
+    if (!state.armed || exempted || !can_happen(member, needs))
+        return false;
+    if (state.always && strstr(path, state.always))
+        return true;
+    if (!is_wanted(member, path))
         return false;
     snprintf(what, sizeof what, "%s of %s", member, path);
     bool already = state.lasting && state.reached;
@@ -288,6 +293,11 @@ void failing_arm_at(enum fault fault, const char *member, const char *suffix, lo
     memset(state.seen, 0, sizeof state.seen);
     state.armed = true;
     pthread_mutex_unlock(&state.lock);
+}
+
+void failing_always(const char *part)
+{
+    state.always = part;
 }
 
 void failing_within(const char *part)

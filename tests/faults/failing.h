@@ -35,6 +35,9 @@ void failing_arm_at(enum fault fault, const char *member, const char *suffix, lo
 /* From now on calls on files whose path has `part` in it count alone (NULL: all); disarming keeps
  * it. */
 void failing_within(const char *part);
+/* While it is armed, calls on files whose path has `part` in it all fail, uncounted (NULL: none).
+ */
+void failing_always(const char *part);
 void failing_disarm(void);
 void failing_exempt(bool exempt); /* the calls of this thread neither count nor fail; may nest */
 

@@ -9,6 +9,7 @@
  *     target, being made  the call or the job fails, and nothing is left
  *     target, a resync    DEGRADED, and the target still shows its last complete content
  *     the intent log      the write fails, and is on neither side
+ *     both                a failover is refused, and the two go on as they were
  *     source              the write fails, and the two sides hold the same; a failover is possible,
  *                         and a way back by what is common to both, or none
  */
@@ -573,6 +574,49 @@ static bool fails_over(enum fault fault, long n)
     return reached;
 }
 
+/* Nor does anything of the target, from the n-th call on: what can be neither recorded here nor
+ * there did not happen, and what is written from then on is on both sides or is told apart. */
+static bool fails_over_to_nothing(enum fault fault, long n)
+{
+    char *job = NULL;
+    begin();
+    open_io();
+    for (int i = 0; i < STEPS; i++)
+        MUST(take(&steps[i], (unsigned)i) == OK);
+    MUST(lsm_volume_io_flush(io, 0) == OK);
+    failing_always(source_files);
+    failing_within(target_files);
+    failing_arm(fault, n, true);
+    int code = lsm_replication_promote(world.conn, id, &job, LSM_REPLICATION_FORCE);
+    note(-1, code);
+    MUST(!job);
+    bool reached = failing_reached();
+    failing_disarm();
+    failing_always(NULL);
+    if (code == OK) { /* the target works for long enough */
+        MUST(state() == STATE(SPLIT));
+        must_be("second", content);
+        close_io();
+        MUST(lsm_replication_break(world.conn, id, 0) == OK);
+        end();
+        return reached;
+    }
+    lsm_error_free(lsm_error_last_get(world.conn));
+    lsm_volume_io_close(io, 0); /* a sync that failed is told until then */
+    open_io();
+    MUST(state() == STATE(IN_SYNC) || state() == STATE(DEGRADED));
+    MUST(take(&steps[0], 77) == OK);
+    MUST(lsm_volume_io_flush(io, 0) == OK);
+    await(STATE(IN_SYNC));
+    must_be("default", content);
+    must_be("second", content);
+    MUST(take(&steps[2], 78) == OK);
+    MUST(lsm_volume_io_flush(io, 0) == OK);
+    must_be("second", content);
+    end();
+    return reached;
+}
+
 /* --- all of them ------------------------------------------------------------------------------ */
 
 static bool degrades(enum fault fault, long n)
@@ -600,6 +644,7 @@ static const struct way {
     {"source", fails_in_the_source, LSM_TARGET_ERROR_DEGRADE, true, 9},
     {"turn-round", fails_turning_round, LSM_TARGET_ERROR_DEGRADE, true, 3},
     {"failover", fails_over, LSM_TARGET_ERROR_DEGRADE, true, 5},
+    {"nowhere", fails_over_to_nothing, LSM_TARGET_ERROR_DEGRADE, true, 3},
 };
 #define WAYS ((int)(sizeof ways / sizeof *ways))
 
