@@ -175,6 +175,39 @@ static void group(void)
     v_clone_two("a", "e", "b", "f");
 }
 
+static void two_of_two_pools(void)
+{
+    v_pool("second");
+    two();
+}
+
+static void group_copy(void)
+{
+    v_write("a", 100, 9000);
+    v_write("b", 100, 9000);
+    v_copy_two("a", "c", "b", "d", "second");
+    v_write("a", 200, 9000);
+    v_write("c", 200, 9000);
+    v_flush("c");
+}
+
+static void range(void)
+{
+    v_write("a", 30000, 20000);
+    v_range("a", "b", 20 * KIB, 512, 30 * KIB);
+    v_write("b", 5000, 9000);
+    v_range("b", "b", 0, 64 * KIB, 20 * KIB);
+    v_clone("b", "c");
+    v_range("a", "c", 1024, 90 * KIB, 10 * KIB);
+}
+
+static void range_of_mirror(void)
+{
+    v_write("a", 30000, 20000);
+    v_range("a", "a", 20 * KIB, 512 + 60 * KIB, 30 * KIB);
+    v_write("a", 70000, 700);
+}
+
 static void copy(void)
 {
     v_write("b", 20000, 30000);
@@ -462,6 +495,8 @@ const struct crash_sequence crash_sequences[] = {
     {"clone", one, clone},
     {"clone-busy", source, clone_busy},
     {"group", two, group},
+    {"group-copy", two_of_two_pools, group_copy},
+    {"range", two, range},
     {"copy", two_pools, copy},
     {"flatten", cloned, flatten},
     {"merge", cloned, merge},
@@ -469,6 +504,7 @@ const struct crash_sequence crash_sequences[] = {
     {"open", cloned, nothing},
     {"sync", source, sync_made},
     {"sync-grow", sync_source, sync_grown},
+    {"sync-range", sync_source, range_of_mirror},
     {"sync-pause", sync_source, sync_paused},
     {"sync-busy", sync_source, busy_pause},
     {"sync-promote", sync_source, sync_promoted},

@@ -430,6 +430,55 @@ void v_copy(const char *name, const char *copy, const char *pool_name)
     lsm_pool_record_free(pool);
 }
 
+/* Both, or neither. */
+void v_copy_two(const char *a, const char *copy_a, const char *b, const char *copy_b,
+                const char *pool_name)
+{
+    lsm_volume *sources[] = {volume_of(a), volume_of(b)}, **made = NULL;
+    const char *names[] = {copy_a, copy_b};
+    lsm_pool *pool = world_pool(pool_name);
+    char *job = NULL;
+    uint32_t count = 0;
+    struct crash_state next = now;
+    for (int i = 0; i < 2; i++) {
+        struct expect *source = of(&next, i ? b : a);
+        flushed(source);
+        add(&next, names[i], pool_name, source->newest);
+    }
+    either(&next);
+    MUST(lsm_volume_group_replicate(world.conn, pool, LSM_VOLUME_REPLICATE_COPY, sources, names, 2,
+                                    NULL, &made, &count, &job, 0) == LSM_ERR_JOB_STARTED);
+    from_now_on(&next);
+    await_job(job);
+    from_now_on(&next);
+    lsm_volume_record_free(sources[0]);
+    lsm_volume_record_free(sources[1]);
+    lsm_pool_record_free(pool);
+}
+
+/* A write to the target, durable at the end; and the source is durable as it is read. */
+void v_range(const char *name, const char *to, uint64_t from, uint64_t there, uint64_t count)
+{
+    lsm_block_range *range = lsm_block_range_record_alloc(from / 512, there / 512, count / 512);
+    lsm_volume *source = volume_of(name), *target = volume_of(to);
+    char *job = NULL;
+    struct crash_state next = now;
+    struct expect *e = of(&next, to);
+    struct version *v = version_after(e->newest, e->newest->size);
+    memcpy(v->bytes + there, of(&now, name)->newest->bytes + from, count);
+    e->newest = v;
+    follow(&next);
+    from_now_on(&next);
+    MUST(lsm_volume_replicate_range(world.conn, LSM_VOLUME_REPLICATE_COPY, source, target, &range,
+                                    1, &job, 0) == OK);
+    flushed(of(&next, to));
+    follow(&next);
+    from_now_on(&next);
+    lsm_block_range_record_free(range);
+    lsm_volume_record_free(source);
+    lsm_volume_record_free(target);
+}
+
 void v_flatten(const char *name)
 {
     lsm_volume *source = volume_of(name);

@@ -43,6 +43,9 @@ void v_delete(const char *name, bool last_clone);
 void v_clone(const char *name, const char *clone);
 void v_clone_two(const char *a, const char *clone_a, const char *b, const char *clone_b);
 void v_copy(const char *name, const char *copy, const char *pool);
+void v_copy_two(const char *a, const char *copy_a, const char *b, const char *copy_b,
+                const char *pool);
+void v_range(const char *name, const char *to, uint64_t from, uint64_t there, uint64_t count);
 void v_flatten(const char *name);
 void v_await_depth(const char *name, uint32_t layers);
 
