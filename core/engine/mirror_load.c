@@ -120,6 +120,7 @@ static int hear(void *argument, const struct replication_row *row)
         m->synced_duration_ms = row->synced_duration_ms;
     }
     if (row->state == LSM_REPLICATION_STATE_SPLIT && m->state != LSM_REPLICATION_STATE_SPLIT) {
+        memcpy(m->generation, row->generation, ID_SIZE);
         m->state = LSM_REPLICATION_STATE_SPLIT;
         m->epoch = (row->epoch > m->epoch ? row->epoch : m->epoch) + 1;
     }

@@ -178,7 +178,11 @@ static void forget_intent(struct mirror *m)
 }
 
 /* The source is frozen, and from here on writes go to it alone. The source decides about this, so
- * its half is the commit point; the target hears of it when it can. */
+ * its half is the commit point; the target hears of it when it can.
+ *
+ * One that is in sync but has no write path was just opened, and finds that it cannot have it:
+ * nobody has written to it. So what it has is what both had last, but for what the intent log says,
+ * and keeps that name: a target that was promoted meanwhile knows it by that. */
 int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message)
 {
     struct volume *source = mirror_volume(m, SIDE_SOURCE);
@@ -194,12 +198,17 @@ int sync_part(struct mirror *m, lsm_replication_state state, int error, const ch
         return state == LSM_REPLICATION_STATE_PAUSED ? mirror_pause(m) : LSM_ERR_OK;
     if (code == LSM_ERR_OK)
         code = pool_hold_alloc(m->id, source->pool, &hold);
+    /* The layer below an empty top may be another's instant. */
+    if (!m->sync && source->provision != LSM_VOLUME_PROVISION_FULL)
+        atomic_store(&source->top->touched, true);
     if (code == LSM_ERR_OK)
         code = freeze_prepare_still(&freeze, source);
     if (code != LSM_ERR_OK) {
         free(hold);
         return code;
     }
+    if (!m->sync)
+        memcpy(freeze.generation, m->generation, ID_SIZE);
     next = *m;
     next.state = state;
     next.epoch++;
