@@ -71,7 +71,7 @@ func (c *Conn) newReplication(h creplicant.Replication) *Replication {
 type Flag uint64
 
 const (
-	// Force makes Promote a failover.
+	// Force makes Promote a failover, and Resume copy everything again where it must.
 	Force Flag = creplicant.REPLICATION_FORCE
 	// Discard lets Reverse and Resume not keep what they rewind.
 	Discard Flag = creplicant.REPLICATION_DISCARD
@@ -171,8 +171,8 @@ func (r *Replication) Pause(ctx context.Context) error {
 
 // Resume goes on after a pause, or goes back to the original direction after a forced promotion.
 // What the target's users wrote after that is kept as a clone, unless Discard says not to. Force
-// copies everything again where no common instant is left and the backend can (the embedded engine
-// cannot yet: break the replication and mirror anew).
+// copies everything again where it is broken, since no common instant is left: it is initializing
+// then, and what the target had is kept as well.
 //
 // C: lsm_replication_resume.
 func (r *Replication) Resume(ctx context.Context, flags ...Flag) error {

@@ -3,6 +3,9 @@
 package replicant_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -97,4 +100,55 @@ func TestReplicationByHandIsRefused(t *testing.T) {
 	j.ID = "x"
 	_, err = j.Wait(ctx)
 	refused(t, err, replicant.CodeInvalidArgument)
+}
+
+// The source's pool is replaced by an older copy of itself: nothing is common any more, and Force
+// copies everything again.
+func TestBrokenCopiedAgain(t *testing.T) {
+	for name, kind := range map[string]replicant.ReplicationType{
+		"sync": replicant.MirrorSync, "async": replicant.MirrorAsync,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := within(t)
+			root, older := t.TempDir(), filepath.Join(t.TempDir(), "older")
+			pool := filepath.Join(root, "default")
+			conn := reopen(t, root)
+			must(conn.CreatePool(ctx, "dr", nil))(t)
+			source := must(conn.CreateVolume(ctx, "db", mib, &replicant.CreateOptions{Pool: "default"}))(t)
+			first := noise(1, mib)
+			write(t, source, first, 0)
+			r, err := source.Mirror(ctx, kind, "db", &replicant.ReplicateOptions{Pool: "dr", Interval: replicant.OnDemand})
+			if replicantCannot(t, err) {
+				return
+			}
+			r = must(r.WaitInSync(ctx))(t)
+			ok(t, r.Pause(ctx))
+			ok(t, conn.Close())
+			ok(t, exec.Command("cp", "-a", pool, older).Run())
+
+			conn = reopen(t, root)
+			second := noise(2, mib)
+			write(t, must(conn.Volume(ctx, source.ID))(t), second, 0)
+			r = must(conn.Replication(ctx, r.ID))(t)
+			ok(t, r.Resume(ctx))
+			must(r.WaitInSync(ctx))(t)
+			ok(t, r.Pause(ctx))
+			ok(t, conn.Close())
+			ok(t, os.RemoveAll(pool))
+			ok(t, os.Rename(older, pool))
+
+			conn = reopen(t, root)
+			r = must(conn.Replication(ctx, r.ID))(t)
+			if r.State != replicant.ReplicationBroken {
+				t.Fatalf("%+v", r)
+			}
+			refused(t, r.Resume(ctx), replicant.CodeState)
+			target := must(conn.Volume(ctx, r.TargetVolumeID))(t)
+			same(t, "the target", content(t, target), second)
+			ok(t, r.Resume(ctx, replicant.Force))
+			r = must(r.WaitInSync(ctx))(t)
+			same(t, "the target", content(t, target), first)
+			same(t, "what it had", content(t, must(conn.Volume(ctx, r.DivergedVolumeID))(t)), second)
+		})
+	}
 }

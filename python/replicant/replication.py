@@ -167,8 +167,8 @@ class Replication:
         """Goes on after a pause, or goes back to the original direction after a split.
 
         discard  does not keep what is rewound (else a clone does)
-        force    copies everything again where no common instant is left (the embedded engine does
-                 not yet: break it and mirror anew)
+        force    copies everything again where it is BROKEN, since no common instant is left: it
+                 is INITIALIZING then, and what the target had is kept like what is rewound
         """
         flags = (_DISCARD if discard else 0) | (_FORCE if force else 0)
         _c.lsm_replication_resume(self._conn._handle, self.id, flags)

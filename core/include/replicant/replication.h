@@ -11,7 +11,9 @@
  * LSM_ERR_READ_ONLY. A *generation* names one instant of the source; the last one that both sides
  * have decides what is common to them, never a clock.
  *
- * A verb on one member of a group acts on the whole group at one instant.
+ * A verb on one member of a group acts on the whole group at one instant. A BROKEN one takes part no
+ * more: where the others went on, it leaves them for good when it is copied again, since what they
+ * have is of another instant; with those that were copied with it, it is a group of its own then.
  *
  *  verb            answer by state (LSM_ERR_ codes)
  *  --------------  ---------------------------------------------------------------------------
@@ -31,8 +33,8 @@
  *                  PAUSED        OK -> RESYNCING
  *                  SPLIT         OK: the original direction; the target is rewound to the split
  *                                point, its writes kept as a clone (DISCARD: not kept)
- *                  BROKEN        STATE, and the message says why; with FORCE, too, where the backend
- *                                cannot copy everything again (the embedded engine: not yet)
+ *                  BROKEN        STATE, and the message says why; with FORCE OK -> INITIALIZING:
+ *                                everything is copied again, in the original direction
  *  promote         IN_SYNC       OK, the roles are exchanged; JOB_STARTED if there is something
  *                                to ship; BUSY while the source has writers
  *                  others        STATE
@@ -121,11 +123,20 @@ LSM_API int lsm_replication_pause(lsm_connect *conn, const char *id, lsm_flag fl
  * What the target's users wrote after the split is kept as a clone named <name>@<first 8 characters
  * of the generation> (lsm_replication_diverged_volume_id_get()).
  *
- * @param flags LSM_REPLICATION_DISCARD: does not keep what is rewound; LSM_REPLICATION_FORCE:
- *              copies everything again where no common instant is left (the embedded engine does not
- *              yet: break the replication and mirror anew)
- * @return LSM_ERR_OK, LSM_ERR_NO_STATE_CHANGE, LSM_ERR_STATE, LSM_ERR_BUSY (the side to be rewound
- *         has a writer), or LSM_ERR_NOT_ENOUGH_SPACE.
+ * A BROKEN replication, whose sides have no instant in common any more, is resumed with FORCE alone.
+ * All of the source is copied beside what the target has; the job is lsm_replication_job_id_get()'s,
+ * and the state INITIALIZING. Until it is done the target shows what it had, and is not to be
+ * written; then it shows the source, and what it had is kept as a volume of that name, on which the
+ * target's clones stand from then on. A job that fails or is cancelled leaves the target as it was,
+ * and the replication BROKEN.
+ *
+ * @param flags LSM_REPLICATION_DISCARD: does not keep what is rewound, or what the target had;
+ *              LSM_REPLICATION_FORCE: copies everything again where no common instant is left (else
+ *              it changes nothing)
+ * @return LSM_ERR_OK, LSM_ERR_NO_STATE_CHANGE, LSM_ERR_STATE, LSM_ERR_BUSY (the side to be rewound,
+ *         or copied over, has a writer), or LSM_ERR_NOT_ENOUGH_SPACE. Of FORCE also: LSM_ERR_STATE
+ *         where a volume is gone, or belongs to another replication; LSM_ERR_HAS_CHILD_DEPENDENCY
+ *         while a job reads the target; LSM_ERR_NOT_FOUND_POOL.
  * @since 0.1.0
  */
 LSM_API int lsm_replication_resume(lsm_connect *conn, const char *id, lsm_flag flags);

@@ -246,7 +246,7 @@ typedef enum {
     LSM_JOB_KIND_UNKNOWN = -1,
     LSM_JOB_KIND_COPY = 1,           /* makes a COPY */
     LSM_JOB_KIND_MIRROR_INITIAL = 2, /* fills a new mirror's target */
-    LSM_JOB_KIND_RESYNC = 3,         /* brings a mirror's target up to date after a gap */
+    LSM_JOB_KIND_RESYNC = 3,         /* brings it up to date after a gap, or all of it again */
     LSM_JOB_KIND_SHIP = 4,           /* brings one instant to an asynchronous mirror's target */
     LSM_JOB_KIND_FLATTEN = 5,        /* makes clones whole, so that they depend on nothing */
     LSM_JOB_KIND_RANGE = 6,          /* copies ranges of blocks between two volumes */
