@@ -3,8 +3,9 @@
  * Order in a write: intent, a lock on its clusters, the source and the target, and off the lock.
  * The caller's buffer is copied first: one that changes under the write must not make the sides
  * differ. The two are written at the same time, but where that takes longer: a few pages of the
- * page cache are there before a thread is awake; and where more writers are about than there are
- * helpers, they keep both disks busy as it is.
+ * page cache are there before a thread is awake, so they are for one that watches, and only while
+ * one writer is alone; and where more writers are about than there are helpers, they keep both
+ * disks busy as it is.
  *
  * A write that failed on the source may have arrived in part, or on the target alone. What the
  * source has now is read back and given to the target, so that the two are equal again before
@@ -386,9 +387,12 @@ static bool takes_long(const struct sync *sync, uint64_t count, uint64_t offset)
 static bool begin_part(struct part *part)
 {
     struct sync *sync = part->sync;
-    return !sync->filling && !atomic_load(&sync->failed) &&
-           takes_long(sync, part->count, part->offset) &&
-           helpers_begin(&sync->helpers, &part->errand);
+    if (sync->filling || atomic_load(&sync->failed))
+        return false;
+    if (takes_long(sync, part->count, part->offset))
+        return helpers_begin(&sync->helpers, &part->errand);
+    return atomic_load_explicit(&sync->writers, memory_order_relaxed) == 1 &&
+           helpers_offer(&sync->helpers, &part->errand);
 }
 
 static int piece(struct sync *sync, const char *buf, uint64_t count, uint64_t offset,
@@ -400,6 +404,7 @@ static int piece(struct sync *sync, const char *buf, uint64_t count, uint64_t of
     int error = intend(sync, count, offset);
     if (error)
         return error;
+    atomic_fetch_add(&sync->writers, 1);
     order_lock(sync, &order, count, offset);
     bool beside = begin_part(&part);
     error = buf ? stack_write(source->stack, &source->locks, buf, count, offset, culprit)
@@ -413,6 +418,7 @@ static int piece(struct sync *sync, const char *buf, uint64_t count, uint64_t of
         note_failure(sync, other, offset);
     }
     order_unlock(sync, &order);
+    atomic_fetch_sub(&sync->writers, 1);
     return error;
 }
 

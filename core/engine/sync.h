@@ -29,6 +29,7 @@ struct sync {
     pthread_mutex_t intent_lock;
     char *intent_path;
     struct helpers helpers; /* for the target's part of a write */
+    atomic_uint writers;    /* at work now */
     _Atomic(char *) spares[SYNC_SPARES];
     struct {
         pthread_mutex_t lock;

@@ -38,6 +38,7 @@ void kit_assert_error(int code, const char *word);
 
 TCase *test_map(void);
 TCase *test_gate(void);
+TCase *test_helpers(void);
 TCase *test_descriptor(void);
 TCase *test_stack(void);
 TCase *test_mover(void);

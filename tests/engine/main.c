@@ -6,6 +6,7 @@ int main(void)
     Suite *suite = suite_create("engine");
     suite_add_tcase(suite, test_map());
     suite_add_tcase(suite, test_gate());
+    suite_add_tcase(suite, test_helpers());
     suite_add_tcase(suite, test_descriptor());
     suite_add_tcase(suite, test_stack());
     suite_add_tcase(suite, test_mover());
