@@ -480,7 +480,8 @@ static int limit_job(void *b, const char *id, uint64_t bytes_per_s)
 
 static int forget_job(void *b, const char *id)
 {
-    return job_forget(ROOT(b)->runner, id);
+    int code = job_forget(ROOT(b)->runner, id);
+    return code == LSM_ERR_NO_STATE_CHANGE ? LSM_ERR_OK : code; /* the caller's text is let go */
 }
 
 static int subscribe(void *b, struct event_queue *queue)

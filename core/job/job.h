@@ -123,6 +123,8 @@ int job_cancel(struct job_runner *runner, const char *id);
 int job_pause(struct job_runner *runner, const char *id);
 int job_resume(struct job_runner *runner, const char *id);
 int job_rate_limit_set(struct job_runner *runner, const char *id, uint64_t bytes_per_s);
+/* Its row, too. LSM_ERR_NO_STATE_CHANGE, and no error: it has not ended, or its end is not shown
+ * yet, and it stays. */
 int job_forget(struct job_runner *runner, const char *id);
 
 int job_get(struct job_runner *runner, const char *id, lsm_job **job);

@@ -34,6 +34,7 @@ void job_wait_until_free(struct job *job);
 struct job *job_find(struct job_runner *runner, const char *id);
 int job_settle(struct job *job, lsm_job_state state);
 void job_keep_error(struct job *job, int code);
+int job_forget_ended(struct job *job);
 void job_wake_worker(struct job_runner *runner);
 
 #endif

@@ -121,19 +121,8 @@ int job_forget(struct job_runner *runner, const char *id)
     if (!job)
         return LSM_ERR_NOT_FOUND_JOB;
     if (job->in_body || !job_state_ended(job->row.state))
-        return LSM_ERR_OK; /* it goes on; only the caller's string is let go */
-    job->in_body = true;
-    pthread_mutex_unlock(&runner->lock);
-    int code = job->body->forget(job);
-    pthread_mutex_lock(&runner->lock);
-    job_let_go(job);
-    if (code == LSM_ERR_OK) {
-        job_take_out(job);
-        while (job->waiters)
-            pthread_cond_wait(&runner->changed, &runner->lock);
-        job_free(job);
-    }
-    return code;
+        return LSM_ERR_NO_STATE_CHANGE;
+    return job_forget_ended(job);
 }
 
 void job_runner_drop_lane(struct job_runner *runner, const struct job_lane *lane)

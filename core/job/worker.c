@@ -135,6 +135,24 @@ struct job *job_find(struct job_runner *runner, const char *id)
     return job;
 }
 
+/* One that is nobody's. Who comes to wait for it meanwhile finds that it is gone. */
+int job_forget_ended(struct job *job)
+{
+    struct job_runner *runner = job->runner;
+    job->in_body = true;
+    pthread_mutex_unlock(&runner->lock);
+    int code = job->body->forget(job);
+    pthread_mutex_lock(&runner->lock);
+    job_let_go(job);
+    if (code != LSM_ERR_OK)
+        return code;
+    job_take_out(job);
+    while (job->waiters)
+        pthread_cond_wait(&runner->changed, &runner->lock);
+    job_free(job);
+    return code;
+}
+
 /* --- ends and stops -------------------------------------------------------------------------- */
 
 static void clear_message(struct job *job)
@@ -238,18 +256,11 @@ static struct job *outdated(struct job_runner *runner)
 static void prune(struct job_runner *runner)
 {
     struct job *job;
-    while ((job = outdated(runner)) != NULL) {
-        job->in_body = true;
-        pthread_mutex_unlock(&runner->lock);
-        int code = job->body->forget(job);
-        error_clear();
-        pthread_mutex_lock(&runner->lock);
-        job_let_go(job);
-        if (code != LSM_ERR_OK)
+    while ((job = outdated(runner)) != NULL)
+        if (job_forget_ended(job) != LSM_ERR_OK) {
+            error_clear();
             return; /* another time */
-        job_take_out(job);
-        job_free(job);
-    }
+        }
 }
 
 static void run(struct job *job)

@@ -10,6 +10,7 @@
 
 #include "kit.h"
 #include "job/job.h"
+#include "job/table.h"
 #include "record.h"
 #include "util/error.h"
 #include "util/guid.h"
@@ -20,7 +21,8 @@ struct fake {
     unsigned turns; /* ENDLESS: until it is stopped */
     atomic_int inside, runs, done, paused, cancelled, failed, requeued, forgotten;
     atomic_int settles_to_fail;
-    int end; /* the code of a run that comes to its end */
+    int end;      /* the code of a run that comes to its end */
+    bool awaited; /* it is forgotten when somebody waits for it */
 };
 
 static struct event_hub *hub;
@@ -90,7 +92,14 @@ static int settle_fake(struct job *job, const struct job_row *row)
 
 static int forget_fake(struct job *job)
 {
-    atomic_fetch_add(&((struct fake *)job->context)->forgotten, 1);
+    struct fake *fake = job->context;
+    atomic_fetch_add(&fake->forgotten, 1);
+    for (bool alone = fake->awaited; alone;) {
+        pthread_mutex_lock(&job->runner->lock);
+        alone = !job->waiters;
+        pthread_mutex_unlock(&job->runner->lock);
+        usleep(100);
+    }
     return OK;
 }
 
@@ -298,6 +307,20 @@ START_TEST(stopping_the_runner_requeues_what_runs)
 }
 END_TEST
 
+START_TEST(what_runs_is_not_forgotten)
+{
+    char id[ID_SIZE];
+    struct fake fake = {.turns = ENDLESS};
+    start(id, &fake, LSM_JOB_STATE_QUEUED, false);
+    await(id, LSM_JOB_STATE_RUNNING);
+    ck_assert_int_eq(job_forget(runner, id), LSM_ERR_NO_STATE_CHANGE);
+    ck_assert_int_eq(state_of(id), LSM_JOB_STATE_RUNNING);
+    ck_assert_int_eq(job_cancel(runner, id), OK);
+    ck_assert_int_eq(job_forget(runner, id), OK);
+    ck_assert_int_eq(fake.forgotten, 1);
+}
+END_TEST
+
 /* --- races ------------------------------------------------------------------------------------ */
 
 #define JOBS 6
@@ -375,7 +398,7 @@ static void *cancel_and_forget(void *argument)
     int code = job_cancel(runner, id);
     ck_assert(code == OK || code == LSM_ERR_NO_STATE_CHANGE || code == LSM_ERR_NOT_FOUND_JOB);
     code = job_forget(runner, id);
-    ck_assert(code == OK || code == LSM_ERR_NOT_FOUND_JOB);
+    ck_assert(code == OK || code == LSM_ERR_NO_STATE_CHANGE || code == LSM_ERR_NOT_FOUND_JOB);
     error_clear();
     return NULL;
 }
@@ -400,6 +423,32 @@ START_TEST(ends_that_race_with_verbs)
 }
 END_TEST
 
+static void *cancel_late(void *argument)
+{
+    struct fake *oldest = argument;
+    while (!atomic_load(&oldest->forgotten))
+        usleep(100);
+    ck_assert_int_eq(job_cancel(runner, race_ids[0]), LSM_ERR_NOT_FOUND_JOB);
+    error_clear();
+    return NULL;
+}
+
+/* It is outdated, and a verb comes while its row is removed. */
+START_TEST(a_forgotten_job_is_not_freed_under_who_waits)
+{
+    pthread_t late;
+    char id[ID_SIZE];
+    struct fake oldest = {.awaited = true}, others = {0}, last = {0};
+    start(race_ids[0], &oldest, LSM_JOB_STATE_DONE, false);
+    for (int i = 0; i < 1000; i++)
+        start(id, &others, LSM_JOB_STATE_DONE, false);
+    ck_assert_int_eq(pthread_create(&late, NULL, cancel_late, &oldest), 0);
+    start(id, &last, LSM_JOB_STATE_QUEUED, false);
+    pthread_join(late, NULL);
+    ck_assert_int_eq(await_end(id), LSM_JOB_STATE_DONE);
+}
+END_TEST
+
 TCase *test_job(void)
 {
     TCase *tcase = tcase_create("job");
@@ -414,5 +463,7 @@ TCase *test_job(void)
     tcase_add_test(tcase, stopping_the_runner_requeues_what_runs);
     tcase_add_loop_test(tcase, verbs_that_race_are_granted_once, 0, 5);
     tcase_add_test(tcase, ends_that_race_with_verbs);
+    tcase_add_test(tcase, what_runs_is_not_forgotten);
+    tcase_add_test(tcase, a_forgotten_job_is_not_freed_under_who_waits);
     return tcase;
 }
