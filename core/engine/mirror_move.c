@@ -434,15 +434,26 @@ static struct mirror next_of(const struct work *w, const struct part *part)
     return next;
 }
 
-/* An interval makes a job each time: the last two are kept. */
+static bool forget(struct mirror *m, const char *id)
+{
+    int code = id[0] ? job_forget(m->root->runner, id) : LSM_ERR_OK;
+    if (code != LSM_ERR_OK && code != LSM_ERR_NO_STATE_CHANGE)
+        error_clear(); /* it was forgotten already */
+    return code != LSM_ERR_NO_STATE_CHANGE;
+}
+
+/* An interval makes a job each time: the last two are kept. Where the older one's worker has not
+ * shown its end yet, the other one goes. */
 static void keep_newest(struct mirror *m, const struct job_row *ended)
 {
     if (ended->kind == LSM_JOB_KIND_MIRROR_INITIAL)
         return;
-    if (m->ships[0][0] && job_forget(m->root->runner, m->ships[0]) != LSM_ERR_OK)
-        error_clear(); /* it was forgotten already */
+    bool oldest = forget(m, m->ships[0]);
+    if (!oldest)
+        forget(m, m->ships[1]);
     for (EACH_MEMBER(each, m)) {
-        memcpy(each->ships[0], each->ships[1], ID_SIZE);
+        if (oldest)
+            memcpy(each->ships[0], each->ships[1], ID_SIZE);
         memcpy(each->ships[1], ended->id, ID_SIZE);
     }
 }
@@ -762,6 +773,7 @@ static int remove_delta(struct job *job, const struct job_row *row, struct mirro
     if (!m || anew)
         return code;
     bool failed = row->state == LSM_JOB_STATE_FAILED;
+    keep_newest(m, row);
     ship_next(m);
     exchange_forget(m);
     if (failed)
