@@ -10,6 +10,7 @@
 
 #include "chores.h"
 #include "fold.h"
+#include "upkeep.h"
 #include "vfs.h"
 #include "../util/cleanup.h"
 #include "../util/error.h"
@@ -66,8 +67,8 @@ static bool tend(struct pool *pool)
         reserve_blocks(pool, guid);
     while (!catalog_in_doubt(pool->catalog) && take_name(pool->root, &pool->dead, guid))
         layer_files_remove(&pool->home, guid);
-    while ((folded = fold_once(pool)) == FOLD_DONE)
-        ;
+    if ((folded = fold_once(pool)) == FOLD_DONE) /* the next one comes after all the rest */
+        upkeep_wake(pool->root->upkeep);
     if (catalog_checkpoint_due(pool->catalog))
         catalog_checkpoint(pool->catalog);
     error_clear();

@@ -5,6 +5,8 @@
  *
  *     a merge           the volume that stands on it is deleted
  *     an absorb         comes to its end while a clone's call is still flushing the top ahead
+ *     a second merge    is there before the first has ended, and so is a volume's file that is to
+ * go
  */
 #include <check.h>
 #include <errno.h>
@@ -32,6 +34,7 @@ static struct {
     char file[300]; /* the data file of the chosen layer; "": none yet */
     bool choosing;  /* the next one that is written to */
     bool armed[CALLS], inside[CALLS];
+    bool next[CALLS]; /* the one inside may leave, and the next one is held */
 } hold = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static struct vfs table;
@@ -59,9 +62,9 @@ static void pass(enum call call, int fd)
     if (hold.armed[call] && is_chosen(fd)) {
         hold.inside[call] = true;
         pthread_cond_broadcast(&hold.changed);
-        while (hold.armed[call])
+        while (hold.armed[call] && !hold.next[call])
             pthread_cond_wait(&hold.changed, &hold.lock);
-        hold.inside[call] = false;
+        hold.inside[call] = hold.next[call] = false;
     }
     pthread_mutex_unlock(&hold.lock);
 }
@@ -107,7 +110,7 @@ static void await(enum call call)
     clock_gettime(CLOCK_REALTIME, &end);
     end.tv_sec += SECONDS;
     pthread_mutex_lock(&hold.lock);
-    while (!hold.inside[call])
+    while (!hold.inside[call] || hold.next[call])
         MUST(pthread_cond_timedwait(&hold.changed, &hold.lock, &end) != ETIMEDOUT);
     pthread_mutex_unlock(&hold.lock);
 }
@@ -116,6 +119,14 @@ static void let_go(enum call call)
 {
     pthread_mutex_lock(&hold.lock);
     hold.armed[call] = false;
+    pthread_cond_broadcast(&hold.changed);
+    pthread_mutex_unlock(&hold.lock);
+}
+
+static void let_one_go(enum call call)
+{
+    pthread_mutex_lock(&hold.lock);
+    hold.next[call] = true;
     pthread_cond_broadcast(&hold.changed);
     pthread_mutex_unlock(&hold.lock);
 }
@@ -196,16 +207,27 @@ static void finish(void)
 /* --- the tests -------------------------------------------------------------------------------- */
 
 /* Two frozen layers that the clones alone keep from being merged. */
-static void stack_up(bool chosen)
+static void stack_up_of(const char *name, bool chosen)
 {
-    clone_as("volume", "first");
-    (chosen ? choose : write_some)("volume", 128 * KIB, 2);
-    clone_as("volume", "second");
-    write_some("volume", 192 * KIB, 3);
+    clone_as(name, "first");
+    (chosen ? choose : write_some)(name, 128 * KIB, 2);
+    clone_as(name, "second");
+    write_some(name, 192 * KIB, 3);
     if (chosen)
         arm(READ);
     drop("second");
     drop("first");
+}
+
+static void stack_up(bool chosen)
+{
+    stack_up_of("volume", chosen);
+}
+
+static void make_another(const char *name)
+{
+    world_make_volume(name, "default", SIZE, LSM_VOLUME_PROVISION_THIN);
+    content_new(name, "default", SIZE);
 }
 
 static void delete_in_a_merge(void)
@@ -253,9 +275,31 @@ START_TEST(volumes_deleted_at_once)
         stack_up(false);
         usleep((useconds_t)(i % 30) * 10);
         drop("volume");
-        world_make_volume("volume", "default", SIZE, LSM_VOLUME_PROVISION_THIN);
-        content_new("volume", "default", SIZE);
+        make_another("volume");
     }
+    finish();
+}
+END_TEST
+
+/* However many merges there are, the rest of what the background does is not put off. */
+START_TEST(files_go_between_two_merges)
+{
+    char gone[sizeof hold.file];
+    begin(&table);
+    make_another("other");
+    write_some("other", 0, 1);
+    make_another("gone");
+    choose("gone", 0, 1);
+    strcpy(gone, hold.file);
+    stack_up(true);
+    await(READ);
+    drop("gone");
+    stack_up_of("other", true);
+    MUST(access(gone, F_OK) == 0);
+    let_one_go(READ);
+    await(READ);
+    MUST(access(gone, F_OK) != 0);
+    let_go(READ);
     finish();
 }
 END_TEST
@@ -296,6 +340,7 @@ int main(void)
     tcase_add_test(tcase, volume_deleted_in_a_merge);
     tcase_add_test(tcase, owner_dies_in_a_merge);
     tcase_add_test(tcase, volumes_deleted_at_once);
+    tcase_add_test(tcase, files_go_between_two_merges);
     tcase_add_test(tcase, absorb_ends_while_the_top_is_flushed_ahead);
     return world_run("faults-fold-beside", tcase);
 }
