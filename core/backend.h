@@ -47,6 +47,7 @@ struct backend_ops {
     int (*pool_create)(void *b, const char *name, const char *directory, uint64_t limit_bytes,
                        lsm_pool **pool);
     int (*pool_delete)(void *b, const lsm_pool *pool);
+    int (*pool_check)(void *b, const lsm_pool *pool, char **job);
 
     int (*volume_list)(void *b, const char *key, const char *value, struct record_list *volumes);
     int (*volume_create)(void *b, const lsm_pool *pool, const char *name, uint64_t size_bytes,

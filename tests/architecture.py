@@ -59,8 +59,9 @@ ENGINE = [
     ['volume_io'],
     ['mover'],
     ['fill'],
-    ['clone', 'copy', 'flatten', 'range', 'replicate', 'mirror', 'mirror_ship', 'mirror_split',
-     'mirror_sync', 'mirror_birth', 'mirror_anew', 'mirror_load', 'mirror_move', 'mirror_verbs'],
+    ['clone', 'copy', 'flatten', 'range', 'replicate', 'scrub', 'mirror', 'mirror_ship',
+     'mirror_split', 'mirror_sync', 'mirror_birth', 'mirror_anew', 'mirror_load', 'mirror_move',
+     'mirror_verbs'],
     ['engine', 'engine_replication'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

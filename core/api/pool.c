@@ -85,6 +85,20 @@ int lsm_pool_delete(lsm_connect *conn, lsm_pool *pool, lsm_flag flags)
     return CALL(conn, pool_delete(conn, pool, flags));
 }
 
+static int pool_check(lsm_connect *conn, lsm_pool *pool, char **job, lsm_flag flags)
+{
+    TRY(CHECK_RECORD(&pool_type, pool));
+    TRY(CHECK_OUT(job));
+    TRY(check_flags(flags, 0));
+    TRY(CHECK_SUPPORT(conn, pool_check, "lsm_pool_check"));
+    return conn->ops->pool_check(conn->b, pool, job);
+}
+
+int lsm_pool_check(lsm_connect *conn, lsm_pool *pool, char **job, lsm_flag flags)
+{
+    return CALL(conn, pool_check(conn, pool, job, flags));
+}
+
 /* --- the record --------------------------------------------------------------------------------
  */
 

@@ -119,6 +119,8 @@ int catalog_replication_remove(struct catalog *, const char *id, enum replicatio
 
 /* Whether the WAL has grown enough for a checkpoint, and the checkpoint: off the path of a freeze.
  */
+/* SQLite's own look at all of the database: 1002 naming what it finds first. */
+int catalog_check(struct catalog *catalog);
 bool catalog_checkpoint_due(const struct catalog *catalog);
 int catalog_checkpoint(struct catalog *catalog);
 

@@ -16,6 +16,7 @@
 #include "range.h"
 #include "replicate.h"
 #include "root.h"
+#include "scrub.h"
 #include "upkeep.h"
 #include "volume_io.h"
 #include "../backend.h"
@@ -54,6 +55,7 @@ static int load_job(void *pool, struct job_row *row)
     switch (row->kind) {
     case LSM_JOB_KIND_FLATTEN: return flatten_load(pool, row);
     case LSM_JOB_KIND_RANGE: return range_load(pool, row);
+    case LSM_JOB_KIND_CHECK: return scrub_load(pool, row);
     case LSM_JOB_KIND_MIRROR_INITIAL:
     case LSM_JOB_KIND_SHIP:
     case LSM_JOB_KIND_RESYNC: return ship_load(pool, row);
@@ -215,7 +217,23 @@ static int pool_delete(void *b, const lsm_pool *record)
         error_hint("delete its volumes first");
         return LSM_ERR_HAS_CHILD_DEPENDENCY;
     }
+    char check[ID_SIZE];
+    if (job_of_kind(root->runner, &pool->lane, LSM_JOB_KIND_CHECK, check)) {
+        error_set(LSM_ERR_HAS_CHILD_DEPENDENCY, pool->name, "the job %s checks the pool «%s»",
+                  check, pool->name);
+        error_hint("wait for the job, or cancel it");
+        return LSM_ERR_HAS_CHILD_DEPENDENCY;
+    }
     return root_pool_delete(root, pool);
+}
+
+static int pool_check(void *b, const lsm_pool *record, char **job)
+{
+    struct root *root = ROOT(b);
+    struct pool *pool;
+    LOCKED(&root->lock);
+    int code = pool_get(root, record->id, &pool);
+    return code == LSM_ERR_OK ? scrub_begin(pool, job) : code;
 }
 
 /* --- volumes --------------------------------------------------------------------------------- */
@@ -555,6 +573,7 @@ const struct backend_ops engine_ops = {
     .pool_list = pool_list,
     .pool_create = pool_create,
     .pool_delete = pool_delete,
+    .pool_check = pool_check,
     .volume_list = volume_list,
     .volume_create = create,
     .volume_resize = resize,

@@ -42,6 +42,16 @@ struct layer *layer_alloc(const struct layer_home *home, const char *guid)
     return layer;
 }
 
+struct layer *layer_probe(const struct layer *layer, const struct layer_home *home)
+{
+    struct layer *probe = layer_alloc(home, layer->guid);
+    if (!probe)
+        return NULL;
+    probe->frozen = layer->frozen;
+    probe->below = layer->below ? probe : NULL; /* there is something, and so a map */
+    return probe;
+}
+
 void layer_free(struct layer *layer)
 {
     if (!layer)
@@ -315,6 +325,16 @@ int layer_next_hole(struct layer *layer, uint64_t offset, uint64_t end, uint64_t
     return error;
 }
 
+int layer_length(struct layer *layer, uint64_t *bytes)
+{
+    int fd, error = use(layer, &fd);
+    if (error)
+        return error;
+    error = vfs_size(fd, bytes);
+    leave(layer);
+    return error;
+}
+
 int layer_read_direct(struct layer *layer, void *buf, uint64_t count, uint64_t offset)
 {
     int error = pin(layer, &layer->direct, O_DIRECT);
@@ -453,6 +473,21 @@ int layer_flush(struct layer *layer)
     if (layer->poisoned)
         error_hint("close every handle of the volume; what the disk has is then read anew");
     return code;
+}
+
+void layer_flush_hold(struct layer *layer)
+{
+    LOCKED(&layer->flush.lock);
+    while (layer->flush.running)
+        pthread_cond_wait(&layer->flush.done, &layer->flush.lock);
+    layer->flush.running = true;
+}
+
+void layer_flush_release(struct layer *layer)
+{
+    LOCKED(&layer->flush.lock);
+    layer->flush.running = false;
+    pthread_cond_broadcast(&layer->flush.done);
 }
 
 /* --- size ------------------------------------------------------------------------------------ */

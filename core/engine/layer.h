@@ -86,6 +86,7 @@ int layer_write(struct layer *layer, const void *buf, uint64_t count, uint64_t o
 int layer_zero(struct layer *layer, uint64_t count, uint64_t offset);
 int layer_next_data(struct layer *layer, uint64_t offset, uint64_t end, uint64_t *data);
 int layer_next_hole(struct layer *layer, uint64_t offset, uint64_t end, uint64_t *hole);
+int layer_length(struct layer *layer, uint64_t *bytes); /* of its data file */
 
 /* Past the page cache, where the file system can: everything aligned to 4 KiB, the buffer too. */
 int layer_read_direct(struct layer *layer, void *buf, uint64_t count, uint64_t offset);
@@ -95,6 +96,14 @@ uint64_t layer_cached(struct layer *layer, uint64_t count, uint64_t offset);
 
 /* Makes what was written before the call durable, data and map. Sets the error. */
 int layer_flush(struct layer *layer);
+
+/* Between the two nobody flushes: what lies on the disk stays as it is. */
+void layer_flush_hold(struct layer *layer);
+void layer_flush_release(struct layer *layer);
+
+/* The same files, to be looked at while `layer` is used: opened by themselves, and never written
+ * to. `home` is one whose read_only is set. NULL: no memory. */
+struct layer *layer_probe(const struct layer *layer, const struct layer_home *home);
 
 /* Gives the file `size` bytes; the map too. The volume is still. Sets the error. */
 int layer_resize(struct layer *layer, uint64_t size);

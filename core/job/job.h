@@ -137,6 +137,9 @@ int job_target(struct job_runner *runner, const char *id, uint32_t i, char targe
 /* The job that is not ended and makes `target`, or reads `source`; false: none. */
 bool job_of_target(struct job_runner *runner, const char *target, char id[ID_SIZE]);
 bool job_of_source(struct job_runner *runner, const char *source, char id[ID_SIZE]);
+/* One of that kind in a lane that is not ended. */
+bool job_of_kind(struct job_runner *runner, const struct job_lane *lane, lsm_job_kind kind,
+                 char id[ID_SIZE]);
 bool job_of_part(struct job_runner *runner, const char *part); /* whether there is one */
 
 /* Forgets, in memory alone, the ended jobs of a lane that goes away. */

@@ -95,7 +95,7 @@ static bool are_members(const char *others)
 static bool makes_sense(const struct job_row *row)
 {
     return (!row->others || are_members(row->others)) && row->id[0] &&
-           row->kind >= LSM_JOB_KIND_COPY && row->kind <= LSM_JOB_KIND_DELETE &&
+           row->kind >= LSM_JOB_KIND_COPY && row->kind <= LSM_JOB_KIND_CHECK &&
            row->state >= LSM_JOB_STATE_QUEUED && row->state <= LSM_JOB_STATE_CANCELLED &&
            row->total <= INT64_MAX && row->copied <= INT64_MAX && row->skipped <= INT64_MAX &&
            row->cursor <= INT64_MAX;

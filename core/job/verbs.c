@@ -265,6 +265,19 @@ static bool job_of(struct job_runner *runner, const char *source, const char *ta
     return false;
 }
 
+bool job_of_kind(struct job_runner *runner, const struct job_lane *lane, lsm_job_kind kind,
+                 char id[ID_SIZE])
+{
+    LOCKED(&runner->lock);
+    for (struct job *job = runner->last; job; job = job->prev) {
+        if (job->lane != lane || job->row.kind != kind || job_state_ended(job->row.state))
+            continue;
+        memcpy(id, job->row.id, ID_SIZE);
+        return true;
+    }
+    return false;
+}
+
 bool job_of_part(struct job_runner *runner, const char *part)
 {
     char id[ID_SIZE];

@@ -65,6 +65,7 @@ START_TEST(volumes_and_pools)
 
     REFUSED(lsm_pool_create(conn, "p", NULL, 0, &pool, 0));
     REFUSED(lsm_pool_delete(conn, NULL, 0));
+    REFUSED(lsm_pool_check(conn, NULL, &job, 0));
     REFUSED(lsm_volume_create(conn, NULL, "v", 1, LSM_VOLUME_PROVISION_THIN, &volume, &job, 0));
     REFUSED(lsm_volume_resize(conn, NULL, 1, &volume, &job, 0));
     REFUSED(lsm_volume_delete(conn, NULL, &job, 0));

@@ -18,7 +18,9 @@ static const struct suite suites[] = {
       unknown, volume_record}},
     {"io", {extents, io_calls, resize}},
     {"replicate", {detach, group_copy, groups, keys, ranges, range_jobs, refusals}},
-    {"jobs", {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs}},
+    {"jobs",
+     {event_lost, events, job_progress, job_restart, job_status, job_target, job_verbs,
+      pool_check}},
     {"mirrors", {mirror_broken, mirror_data, mirrors}},
     {"mirror-sync", {sync_away, sync_log, sync_split, sync_table, sync_target, sync_writers}},
     {"mirror-async",
@@ -26,7 +28,9 @@ static const struct suite suites[] = {
       mirror_async_table}},
     {"mirror-async-long", {mirror_async_kill, mirror_async_life, mirror_async_stamps}},
     {"data", {clone_data, copy_data, full_volumes, layers_random, under_writer, zero_data}},
-    {"files", {catalog, damaged, foreign, full_disk, owner, read_only_disk, same_root, shut_pools}},
+    {"files",
+     {catalog, damaged, foreign, full_disk, owner, pool_check_damaged, read_only_disk, same_root,
+      shut_pools}},
 };
 
 static const struct suite *find_suite(const char *name)

@@ -12,6 +12,8 @@ TCase *enable(void);
 TCase *last_error(void);
 TCase *names(void);
 TCase *outputs(void);
+TCase *pool_check(void);
+TCase *pool_check_damaged(void);
 TCase *pools(void);
 TCase *search(void);
 TCase *sizes(void);

@@ -107,6 +107,8 @@ def test_one_from_the_future_is_refused_by_name(old):
         db.execute("PRAGMA user_version = 1000")
     db.close()
     before = catalog.read_bytes()
-    error = refused(ErrorCode.NO_SUPPORT, replicant.connect, f"dir://{old}")
-    assert str(catalog) in error.message
+    with replicant.connect(f"dir://{old}") as conn:
+        assert content(conn.volume("clone", pool="default")) == HELD["clone"]
+        error = refused(ErrorCode.NO_SUPPORT, conn.pool("second").create_volume, "v", KIB)
+        assert str(catalog) in error.message and "1000" in error.message
     assert catalog.read_bytes() == before

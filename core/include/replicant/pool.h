@@ -61,10 +61,31 @@ LSM_API int lsm_pool_create(lsm_connect *conn, const char *name, const char *dir
  * Deletes a pool that has no volumes.
  *
  * @return LSM_ERR_OK, LSM_ERR_INVALID_ARGUMENT, LSM_ERR_NOT_FOUND_POOL,
- *         LSM_ERR_HAS_CHILD_DEPENDENCY (it is not empty), LSM_ERR_IO, or LSM_ERR_NO_SUPPORT.
+ *         LSM_ERR_HAS_CHILD_DEPENDENCY (it is not empty, or being checked), LSM_ERR_IO, or LSM_ERR_NO_SUPPORT.
  * @since 0.1.0
  */
 LSM_API int lsm_pool_delete(lsm_connect *conn, lsm_pool *pool, lsm_flag flags);
+
+/**
+ * Reads a pool through and finds what is damaged, while it is used: a job of LSM_JOB_KIND_CHECK.
+ *
+ * It looks at the catalog, at each layer's map (which has checksums) and at the length of each data
+ * file, and reads all data that is there, past the page cache where the file system can: so what the
+ * disk cannot give back is found before somebody needs it. Of data that can be read nobody can say
+ * whether it is what was written. Nothing is mended, and nothing but the job's row is written.
+ *
+ * The job ends DONE if nothing was found; else FAILED with LSM_ERR_DAMAGED, saying how many files
+ * are damaged and, of the first, which volume needs it, the path, and where that is known the byte.
+ * It has the verbs of other jobs: lsm_job_rate_limit_set() keeps it from taking the disk from
+ * others. A pool has one check at a time: while one is under way its id is given again.
+ *
+ * @param job becomes the job's id, the caller's to free with lsm_job_free()
+ * @return LSM_ERR_JOB_STARTED, LSM_ERR_INVALID_ARGUMENT, LSM_ERR_NOT_FOUND_POOL, LSM_ERR_READ_ONLY
+ *         (there is no place for the job's row), LSM_ERR_NOT_ENOUGH_SPACE, LSM_ERR_IO,
+ *         LSM_ERR_NO_SUPPORT, or why the pool could not be opened.
+ * @since 0.1.0
+ */
+LSM_API int lsm_pool_check(lsm_connect *conn, lsm_pool *pool, char **job, lsm_flag flags);
 
 /**
  * Copies a record.

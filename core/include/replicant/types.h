@@ -250,7 +250,8 @@ typedef enum {
     LSM_JOB_KIND_SHIP = 4,           /* brings one instant to an asynchronous mirror's target */
     LSM_JOB_KIND_FLATTEN = 5,        /* makes clones whole, so that they depend on nothing */
     LSM_JOB_KIND_RANGE = 6,          /* copies ranges of blocks between two volumes */
-    LSM_JOB_KIND_DELETE = 7          /* deletes, on backends where that takes time */
+    LSM_JOB_KIND_DELETE = 7,         /* deletes, on backends where that takes time */
+    LSM_JOB_KIND_CHECK = 8           /* reads a pool through, and says what is damaged */
 } lsm_job_kind;
 
 /* --- Replications ----------------------------------------------------------------------------- */
