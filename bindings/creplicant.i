@@ -159,6 +159,7 @@ LSM_CALL(lsm_capabilities)
 LSM_CALL(lsm_pool_list)
 LSM_CALL(lsm_pool_create)
 LSM_CALL(lsm_pool_delete)
+LSM_CALL(lsm_pool_check)
 
 LSM_CALL(lsm_volume_list)
 LSM_CALL(lsm_volume_create)

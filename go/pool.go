@@ -128,3 +128,24 @@ func (c *Conn) DeletePool(ctx context.Context, pool *Pool) error {
 		return err
 	})
 }
+
+// CheckPool reads all of a pool through, while it is used, and finds what is damaged. The job's
+// Wait returns an error that is ErrDamaged if something is: it names the first file, and says how
+// many there are. A pool has one check at a time: while one is under way it is that one's Job.
+//
+// C: lsm_pool_check.
+func (c *Conn) CheckPool(ctx context.Context, pool *Pool) (*Job, error) {
+	if pool == nil {
+		return nil, invalid("no pool was given")
+	}
+	var job string
+	err := c.do(ctx, func(h creplicant.Connect) error {
+		err := creplicant.Pool_check(h, pool.record.get(), &job)
+		runtime.KeepAlive(pool.record)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.job(ctx, job), nil
+}

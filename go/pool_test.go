@@ -3,6 +3,9 @@
 package replicant_test
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/libreplicant/libreplicant/go"
@@ -89,4 +92,59 @@ func TestPools(t *testing.T) {
 		refused(t, conn.DeletePool(ctx, nil), replicant.CodeInvalidArgument)
 		refused(t, conn.DeletePool(ctx, &replicant.Pool{}), replicant.CodeInvalidArgument)
 	})
+}
+
+func TestPoolCheck(t *testing.T) {
+	conn := connect(t)
+	ctx := within(t)
+	v := volume(t, conn, "source", mib)
+	write(t, v, noise(1, mib), 0)
+	pool := must(conn.Pool(ctx, ""))(t)
+
+	t.Run("check_of_a_pool_that_is_whole", func(t *testing.T) {
+		job := must(conn.CheckPool(ctx, pool))(t)
+		if made := must(job.Wait(ctx))(t); made != nil {
+			t.Errorf("%+v", made)
+		}
+		status := must(job.Status(ctx))(t)
+		if status.Kind != replicant.JobCheck || status.State != replicant.JobDone ||
+			status.BytesDone < mib || status.BytesDone != status.BytesTotal {
+			t.Errorf("%+v", status)
+		}
+	})
+	t.Run("check_finds_a_file_missing", func(t *testing.T) {
+		path := must(conn.Volume(ctx, "source"))(t).BasePath
+		ok(t, os.Remove(path))
+		_, err := must(conn.CheckPool(ctx, pool))(t).Wait(ctx)
+		is(t, err, replicant.ErrDamaged)
+		if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "«source»") {
+			t.Error(err)
+		}
+	})
+	t.Run("check_arguments", func(t *testing.T) {
+		_, err := conn.CheckPool(ctx, nil)
+		refused(t, err, replicant.CodeInvalidArgument)
+	})
+}
+
+// One pool of two cannot be opened: the other one is used.
+func TestPoolShut(t *testing.T) {
+	root := t.TempDir()
+	ctx := within(t)
+	conn := must(replicant.Connect(ctx, "dir://"+root))(t)
+	must(conn.CreatePool(ctx, "other", nil))(t)
+	ok(t, conn.Close())
+	ok(t, os.WriteFile(filepath.Join(root, "other", "pool.db"), []byte("no catalog"), 0o600))
+	conn = must(replicant.Connect(ctx, "dir://"+root))(t)
+	defer conn.Close()
+	other := must(conn.Pool(ctx, "other"))(t)
+	if other.Status != replicant.PoolError || !strings.Contains(other.StatusInfo, "other/pool.db") {
+		t.Errorf("%+v", other)
+	}
+	volume(t, conn, "v", mib)
+	_, err := conn.CreateVolume(ctx, "w", mib, &replicant.CreateOptions{Pool: "other"})
+	refused(t, err, replicant.CodeDamaged)
+	is(t, err, replicant.ErrDamaged)
+	_, err = conn.CheckPool(ctx, other)
+	is(t, err, replicant.ErrDamaged)
 }

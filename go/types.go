@@ -68,6 +68,7 @@ const (
 	JobFlatten     JobKind = creplicant.JOB_KIND_FLATTEN
 	JobRange       JobKind = creplicant.JOB_KIND_RANGE
 	JobDelete      JobKind = creplicant.JOB_KIND_DELETE
+	JobCheck       JobKind = creplicant.JOB_KIND_CHECK
 )
 
 func (k JobKind) String() string {

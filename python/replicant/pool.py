@@ -11,6 +11,7 @@ from .types import PoolElementType, PoolStatus, PoolUnsupported, Provision
 
 if TYPE_CHECKING:
     from .client import Connection
+    from .job import Job
     from .volume import Volume
 
 
@@ -59,6 +60,14 @@ class Pool:
     ) -> Volume:
         """Makes a volume of `size` bytes that reads as zeros."""
         return self._conn.create_volume(name, size, pool=self, provision=provision)
+
+    def check(self) -> Job[None]:
+        """Reads all of it through, while it is used, and finds what is damaged.
+
+        The job's wait() returns None if nothing is; else it raises JobFailed, whose cause is a
+        Damaged that names the first file and says how many there are. One check a pool: while one
+        is under way it is that one's Job."""
+        return self._conn._job_of(_c.lsm_pool_check(self._conn._handle, self._record), [])
 
     def delete(self) -> None:
         """Deletes the pool, which must be empty."""

@@ -147,6 +147,7 @@ class JobKind(_Number):
     FLATTEN = _c.LSM_JOB_KIND_FLATTEN
     RANGE = _c.LSM_JOB_KIND_RANGE
     DELETE = _c.LSM_JOB_KIND_DELETE
+    CHECK = _c.LSM_JOB_KIND_CHECK
 
 
 class ReplicationState(_Number):

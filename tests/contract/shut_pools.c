@@ -134,6 +134,7 @@ static void calls_are_refused(lsm_pool *pool, int code, const char *word)
     REFUSED_SAYING(replicate(pool, COPY, own, "w", NULL), code, word);
     REFUSED_SAYING(replicate(pool, LSM_VOLUME_REPLICATE_MIRROR_SYNC, own, "w", NULL), code, word);
     REFUSED_SAYING(lsm_pool_delete(world.conn, pool, 0), code, word);
+    REFUSED_SAYING(lsm_pool_check(world.conn, pool, &job, 0), code, word);
     ck_assert_ptr_null(job);
 }
 

@@ -183,3 +183,42 @@ def test_pool_with_a_row_that_makes_no_sense_is_shut(root, row):
         refused(ErrorCode.DAMAGED, other.delete)
         refused(ErrorCode.DAMAGED, volume.copy, "d", pool="other")
     assert {path: path.read_bytes() for path in (root / "other" / "layers").iterdir()} == before
+
+
+def test_check(conn, volume):
+    conn.create_volume("idle", MIB)
+    volume.clone("clone")
+    job = conn.pool("default").check()
+    assert job.wait(timeout=60) is None
+    job = job.refresh()
+    assert job.kind is replicant.JobKind.CHECK
+    assert job.percent == 100 and job.bytes_done == job.bytes_total >= MIB
+    assert content(volume) == pattern(MIB)
+
+
+def test_check_finds_a_layer_file_missing(conn, volume):
+    Path(volume.refresh().base_path).unlink()
+    with pytest.raises(replicant.JobFailed) as failed:
+        conn.pool("default").check().wait(timeout=60)
+    assert isinstance(failed.value.__cause__, replicant.Damaged)
+    assert "1 damaged file(s)" in str(failed.value)
+    assert volume.base_path in str(failed.value) and "«source»" in str(failed.value)
+
+
+def test_check_finds_a_catalog_damaged(root):
+    """A page that nothing names any more, such as a lost write leaves it."""
+    with replicant.connect(f"dir://{root}") as conn:
+        conn.create_volume("v", MIB)
+    with sqlite3.connect(root / "default" / "pool.db") as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("DELETE FROM sqlite_schema WHERE name = 'layer_below'")
+    database.close()
+    with replicant.connect(f"dir://{root}") as conn:
+        with pytest.raises(replicant.JobFailed, match="the catalog .*/default/pool.db is damaged"):
+            conn.pool("default").check().wait(timeout=60)
+
+
+def test_check_of_a_pool_that_is_gone_is_203(conn):
+    pool = conn.create_pool("gone")
+    pool.delete()
+    refused(ErrorCode.NOT_FOUND_POOL, pool.check)

@@ -100,6 +100,7 @@ const (
 	JOB_COMPLETE                      = C.LSM_JOB_COMPLETE
 	JOB_ERROR                         = C.LSM_JOB_ERROR
 	JOB_INPROGRESS                    = C.LSM_JOB_INPROGRESS
+	JOB_KIND_CHECK                    = C.LSM_JOB_KIND_CHECK
 	JOB_KIND_COPY                     = C.LSM_JOB_KIND_COPY
 	JOB_KIND_DELETE                   = C.LSM_JOB_KIND_DELETE
 	JOB_KIND_FLATTEN                  = C.LSM_JOB_KIND_FLATTEN

@@ -57,80 +57,80 @@ typedef _gostring_ swig_type_23;
 typedef _gostring_ swig_type_24;
 typedef long long swig_type_25;
 typedef long long swig_type_26;
-typedef _gostring_ swig_type_27;
+typedef long long swig_type_27;
 typedef _gostring_ swig_type_28;
 typedef _gostring_ swig_type_29;
-typedef long long swig_type_30;
+typedef _gostring_ swig_type_30;
 typedef long long swig_type_31;
 typedef long long swig_type_32;
-typedef _gostring_ swig_type_33;
-typedef long long swig_type_34;
+typedef long long swig_type_33;
+typedef _gostring_ swig_type_34;
 typedef long long swig_type_35;
 typedef long long swig_type_36;
-typedef _gostring_ swig_type_37;
+typedef long long swig_type_37;
 typedef _gostring_ swig_type_38;
-typedef long long swig_type_39;
-typedef _gostring_ swig_type_40;
-typedef long long swig_type_41;
+typedef _gostring_ swig_type_39;
+typedef long long swig_type_40;
+typedef _gostring_ swig_type_41;
 typedef long long swig_type_42;
 typedef long long swig_type_43;
 typedef long long swig_type_44;
 typedef long long swig_type_45;
-typedef _gostring_ swig_type_46;
-typedef long long swig_type_47;
+typedef long long swig_type_46;
+typedef _gostring_ swig_type_47;
 typedef long long swig_type_48;
 typedef long long swig_type_49;
 typedef long long swig_type_50;
-typedef _gostring_ swig_type_51;
+typedef long long swig_type_51;
 typedef _gostring_ swig_type_52;
 typedef _gostring_ swig_type_53;
 typedef _gostring_ swig_type_54;
 typedef _gostring_ swig_type_55;
-typedef long long swig_type_56;
+typedef _gostring_ swig_type_56;
 typedef long long swig_type_57;
 typedef long long swig_type_58;
 typedef long long swig_type_59;
-typedef _gostring_ swig_type_60;
-typedef long long swig_type_61;
-typedef _gostring_ swig_type_62;
-typedef long long swig_type_63;
-typedef _gostring_ swig_type_64;
-typedef long long swig_type_65;
+typedef long long swig_type_60;
+typedef _gostring_ swig_type_61;
+typedef long long swig_type_62;
+typedef _gostring_ swig_type_63;
+typedef long long swig_type_64;
+typedef _gostring_ swig_type_65;
 typedef long long swig_type_66;
 typedef long long swig_type_67;
 typedef long long swig_type_68;
 typedef long long swig_type_69;
 typedef long long swig_type_70;
-typedef _gostring_ swig_type_71;
-typedef long long swig_type_72;
+typedef long long swig_type_71;
+typedef _gostring_ swig_type_72;
 typedef long long swig_type_73;
-typedef _gostring_ swig_type_74;
+typedef long long swig_type_74;
 typedef _gostring_ swig_type_75;
-typedef long long swig_type_76;
-typedef _gostring_ swig_type_77;
-typedef long long swig_type_78;
-typedef _gostring_ swig_type_79;
-typedef long long swig_type_80;
-typedef _gostring_ swig_type_81;
-typedef long long swig_type_82;
-typedef _gostring_ swig_type_83;
-typedef long long swig_type_84;
-typedef _gostring_ swig_type_85;
-typedef long long swig_type_86;
-typedef _gostring_ swig_type_87;
-typedef long long swig_type_88;
-typedef _gostring_ swig_type_89;
+typedef _gostring_ swig_type_76;
+typedef long long swig_type_77;
+typedef _gostring_ swig_type_78;
+typedef long long swig_type_79;
+typedef _gostring_ swig_type_80;
+typedef long long swig_type_81;
+typedef _gostring_ swig_type_82;
+typedef long long swig_type_83;
+typedef _gostring_ swig_type_84;
+typedef long long swig_type_85;
+typedef _gostring_ swig_type_86;
+typedef long long swig_type_87;
+typedef _gostring_ swig_type_88;
+typedef long long swig_type_89;
 typedef _gostring_ swig_type_90;
-typedef long long swig_type_91;
+typedef _gostring_ swig_type_91;
 typedef long long swig_type_92;
 typedef long long swig_type_93;
 typedef long long swig_type_94;
 typedef long long swig_type_95;
 typedef long long swig_type_96;
-typedef _gostring_ swig_type_97;
+typedef long long swig_type_97;
 typedef _gostring_ swig_type_98;
 typedef _gostring_ swig_type_99;
-typedef long long swig_type_100;
+typedef _gostring_ swig_type_100;
 typedef long long swig_type_101;
 typedef long long swig_type_102;
 typedef long long swig_type_103;
@@ -139,51 +139,51 @@ typedef long long swig_type_105;
 typedef long long swig_type_106;
 typedef long long swig_type_107;
 typedef long long swig_type_108;
-typedef _gostring_ swig_type_109;
-typedef long long swig_type_110;
-typedef _gostring_ swig_type_111;
-typedef long long swig_type_112;
-typedef _gostring_ swig_type_113;
+typedef long long swig_type_109;
+typedef _gostring_ swig_type_110;
+typedef long long swig_type_111;
+typedef _gostring_ swig_type_112;
+typedef long long swig_type_113;
 typedef _gostring_ swig_type_114;
-typedef long long swig_type_115;
+typedef _gostring_ swig_type_115;
 typedef long long swig_type_116;
-typedef _gostring_ swig_type_117;
-typedef long long swig_type_118;
+typedef long long swig_type_117;
+typedef _gostring_ swig_type_118;
 typedef long long swig_type_119;
-typedef _gostring_ swig_type_120;
-typedef long long swig_type_121;
+typedef long long swig_type_120;
+typedef _gostring_ swig_type_121;
 typedef long long swig_type_122;
-typedef _gostring_ swig_type_123;
-typedef long long swig_type_124;
+typedef long long swig_type_123;
+typedef _gostring_ swig_type_124;
 typedef long long swig_type_125;
-typedef _gostring_ swig_type_126;
-typedef long long swig_type_127;
+typedef long long swig_type_126;
+typedef _gostring_ swig_type_127;
 typedef long long swig_type_128;
-typedef _gostring_ swig_type_129;
-typedef long long swig_type_130;
+typedef long long swig_type_129;
+typedef _gostring_ swig_type_130;
 typedef long long swig_type_131;
-typedef _gostring_ swig_type_132;
-typedef long long swig_type_133;
+typedef long long swig_type_132;
+typedef _gostring_ swig_type_133;
 typedef long long swig_type_134;
-typedef _gostring_ swig_type_135;
-typedef long long swig_type_136;
+typedef long long swig_type_135;
+typedef _gostring_ swig_type_136;
 typedef long long swig_type_137;
-typedef _gostring_ swig_type_138;
-typedef long long swig_type_139;
-typedef _gostring_ swig_type_140;
+typedef long long swig_type_138;
+typedef _gostring_ swig_type_139;
+typedef long long swig_type_140;
 typedef _gostring_ swig_type_141;
 typedef _gostring_ swig_type_142;
 typedef _gostring_ swig_type_143;
 typedef _gostring_ swig_type_144;
-typedef long long swig_type_145;
+typedef _gostring_ swig_type_145;
 typedef long long swig_type_146;
 typedef long long swig_type_147;
 typedef long long swig_type_148;
 typedef long long swig_type_149;
-typedef _gostring_ swig_type_150;
+typedef long long swig_type_150;
 typedef _gostring_ swig_type_151;
 typedef _gostring_ swig_type_152;
-typedef long long swig_type_153;
+typedef _gostring_ swig_type_153;
 typedef long long swig_type_154;
 typedef long long swig_type_155;
 typedef long long swig_type_156;
@@ -197,6 +197,7 @@ typedef long long swig_type_163;
 typedef long long swig_type_164;
 typedef long long swig_type_165;
 typedef long long swig_type_166;
+typedef long long swig_type_167;
 extern void _wrap_Swig_free_creplicant(uintptr_t arg1);
 extern uintptr_t _wrap_Swig_malloc_creplicant(swig_intgo arg1);
 extern swig_intgo _wrap_error_free_creplicant(uintptr_t arg1);
@@ -226,120 +227,121 @@ extern swig_intgo _wrap_capability_record_free_creplicant(uintptr_t arg1);
 extern swig_type_19 _wrap_pool_list_creplicant(uintptr_t arg1, swig_type_20 arg2, swig_type_21 arg3, swig_voidp arg4);
 extern swig_type_22 _wrap_pool_create_creplicant(uintptr_t arg1, swig_type_23 arg2, swig_type_24 arg3, swig_type_25 arg4, swig_voidp arg5);
 extern swig_type_26 _wrap_pool_delete_creplicant(uintptr_t arg1, uintptr_t arg2);
+extern swig_type_27 _wrap_pool_check_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
 extern swig_intgo _wrap_pool_record_free_creplicant(uintptr_t arg1);
-extern swig_type_27 _wrap_pool_id_get_creplicant(uintptr_t arg1);
-extern swig_type_28 _wrap_pool_name_get_creplicant(uintptr_t arg1);
-extern swig_type_29 _wrap_pool_system_id_get_creplicant(uintptr_t arg1);
-extern swig_type_30 _wrap_pool_total_space_get_creplicant(uintptr_t arg1);
-extern swig_type_31 _wrap_pool_free_space_get_creplicant(uintptr_t arg1);
-extern swig_type_32 _wrap_pool_status_get_creplicant(uintptr_t arg1);
-extern swig_type_33 _wrap_pool_status_info_get_creplicant(uintptr_t arg1);
-extern swig_type_34 _wrap_pool_element_type_get_creplicant(uintptr_t arg1);
-extern swig_type_35 _wrap_pool_unsupported_actions_get_creplicant(uintptr_t arg1);
-extern swig_type_36 _wrap_volume_list_creplicant(uintptr_t arg1, swig_type_37 arg2, swig_type_38 arg3, swig_voidp arg4);
-extern swig_type_39 _wrap_volume_create_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_40 arg3, swig_type_41 arg4, swig_intgo arg5, swig_voidp arg6, swig_voidp arg7);
-extern swig_type_42 _wrap_volume_resize_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_43 arg3, swig_voidp arg4, swig_voidp arg5);
-extern swig_type_44 _wrap_volume_delete_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_type_45 _wrap_volume_rename_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_46 arg3, swig_voidp arg4);
-extern swig_type_47 _wrap_volume_enable_creplicant(uintptr_t arg1, uintptr_t arg2);
-extern swig_type_48 _wrap_volume_disable_creplicant(uintptr_t arg1, uintptr_t arg2);
-extern swig_type_49 _wrap_volume_child_dependency_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_type_50 _wrap_volume_child_dependency_delete_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_28 _wrap_pool_id_get_creplicant(uintptr_t arg1);
+extern swig_type_29 _wrap_pool_name_get_creplicant(uintptr_t arg1);
+extern swig_type_30 _wrap_pool_system_id_get_creplicant(uintptr_t arg1);
+extern swig_type_31 _wrap_pool_total_space_get_creplicant(uintptr_t arg1);
+extern swig_type_32 _wrap_pool_free_space_get_creplicant(uintptr_t arg1);
+extern swig_type_33 _wrap_pool_status_get_creplicant(uintptr_t arg1);
+extern swig_type_34 _wrap_pool_status_info_get_creplicant(uintptr_t arg1);
+extern swig_type_35 _wrap_pool_element_type_get_creplicant(uintptr_t arg1);
+extern swig_type_36 _wrap_pool_unsupported_actions_get_creplicant(uintptr_t arg1);
+extern swig_type_37 _wrap_volume_list_creplicant(uintptr_t arg1, swig_type_38 arg2, swig_type_39 arg3, swig_voidp arg4);
+extern swig_type_40 _wrap_volume_create_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_41 arg3, swig_type_42 arg4, swig_intgo arg5, swig_voidp arg6, swig_voidp arg7);
+extern swig_type_43 _wrap_volume_resize_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_44 arg3, swig_voidp arg4, swig_voidp arg5);
+extern swig_type_45 _wrap_volume_delete_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_46 _wrap_volume_rename_creplicant(uintptr_t arg1, uintptr_t arg2, swig_type_47 arg3, swig_voidp arg4);
+extern swig_type_48 _wrap_volume_enable_creplicant(uintptr_t arg1, uintptr_t arg2);
+extern swig_type_49 _wrap_volume_disable_creplicant(uintptr_t arg1, uintptr_t arg2);
+extern swig_type_50 _wrap_volume_child_dependency_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_51 _wrap_volume_child_dependency_delete_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
 extern swig_intgo _wrap_volume_record_free_creplicant(uintptr_t arg1);
-extern swig_type_51 _wrap_volume_id_get_creplicant(uintptr_t arg1);
-extern swig_type_52 _wrap_volume_name_get_creplicant(uintptr_t arg1);
-extern swig_type_53 _wrap_volume_vpd83_get_creplicant(uintptr_t arg1);
-extern swig_type_54 _wrap_volume_system_id_get_creplicant(uintptr_t arg1);
-extern swig_type_55 _wrap_volume_pool_id_get_creplicant(uintptr_t arg1);
-extern swig_type_56 _wrap_volume_block_size_get_creplicant(uintptr_t arg1);
-extern swig_type_57 _wrap_volume_number_of_blocks_get_creplicant(uintptr_t arg1);
+extern swig_type_52 _wrap_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_53 _wrap_volume_name_get_creplicant(uintptr_t arg1);
+extern swig_type_54 _wrap_volume_vpd83_get_creplicant(uintptr_t arg1);
+extern swig_type_55 _wrap_volume_system_id_get_creplicant(uintptr_t arg1);
+extern swig_type_56 _wrap_volume_pool_id_get_creplicant(uintptr_t arg1);
+extern swig_type_57 _wrap_volume_block_size_get_creplicant(uintptr_t arg1);
+extern swig_type_58 _wrap_volume_number_of_blocks_get_creplicant(uintptr_t arg1);
 extern int _wrap_volume_admin_state_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_volume_provision_get_creplicant(uintptr_t arg1);
-extern swig_type_58 _wrap_volume_allocated_bytes_get_creplicant(uintptr_t arg1);
-extern swig_type_59 _wrap_volume_exclusive_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_59 _wrap_volume_allocated_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_60 _wrap_volume_exclusive_bytes_get_creplicant(uintptr_t arg1);
 extern int _wrap_volume_depth_get_creplicant(uintptr_t arg1);
-extern swig_type_60 _wrap_volume_parent_id_get_creplicant(uintptr_t arg1);
-extern swig_type_61 _wrap_volume_created_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_62 _wrap_volume_base_path_get_creplicant(uintptr_t arg1);
+extern swig_type_61 _wrap_volume_parent_id_get_creplicant(uintptr_t arg1);
+extern swig_type_62 _wrap_volume_created_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_63 _wrap_volume_base_path_get_creplicant(uintptr_t arg1);
 extern uintptr_t _wrap_replicate_options_alloc_creplicant(void);
 extern swig_intgo _wrap_replicate_options_free_creplicant(uintptr_t arg1);
-extern swig_type_63 _wrap_replicate_options_key_set_creplicant(uintptr_t arg1, swig_type_64 arg2);
-extern swig_type_65 _wrap_replicate_options_interval_set_creplicant(uintptr_t arg1, int arg2);
-extern swig_type_66 _wrap_replicate_options_rate_limit_set_creplicant(uintptr_t arg1, swig_type_67 arg2);
-extern swig_type_68 _wrap_replicate_options_verify_set_creplicant(uintptr_t arg1, swig_intgo arg2);
-extern swig_type_69 _wrap_replicate_options_on_target_error_set_creplicant(uintptr_t arg1, swig_intgo arg2);
-extern swig_type_70 _wrap_volume_replicate_with_creplicant(uintptr_t arg1, uintptr_t arg2, swig_intgo arg3, uintptr_t arg4, swig_type_71 arg5, uintptr_t arg6, swig_voidp arg7, swig_voidp arg8);
-extern swig_type_72 _wrap_volume_replicate_range_block_size_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
-extern swig_type_73 _wrap_job_list_creplicant(uintptr_t arg1, swig_type_74 arg2, swig_type_75 arg3, swig_voidp arg4);
-extern swig_type_76 _wrap_job_get_creplicant(uintptr_t arg1, swig_type_77 arg2, swig_voidp arg3);
-extern swig_type_78 _wrap_job_volume_list_creplicant(uintptr_t arg1, swig_type_79 arg2, swig_voidp arg3);
-extern swig_type_80 _wrap_job_cancel_creplicant(uintptr_t arg1, swig_type_81 arg2);
-extern swig_type_82 _wrap_job_pause_creplicant(uintptr_t arg1, swig_type_83 arg2);
-extern swig_type_84 _wrap_job_resume_creplicant(uintptr_t arg1, swig_type_85 arg2);
-extern swig_type_86 _wrap_job_rate_limit_set_creplicant(uintptr_t arg1, swig_type_87 arg2, swig_type_88 arg3);
+extern swig_type_64 _wrap_replicate_options_key_set_creplicant(uintptr_t arg1, swig_type_65 arg2);
+extern swig_type_66 _wrap_replicate_options_interval_set_creplicant(uintptr_t arg1, int arg2);
+extern swig_type_67 _wrap_replicate_options_rate_limit_set_creplicant(uintptr_t arg1, swig_type_68 arg2);
+extern swig_type_69 _wrap_replicate_options_verify_set_creplicant(uintptr_t arg1, swig_intgo arg2);
+extern swig_type_70 _wrap_replicate_options_on_target_error_set_creplicant(uintptr_t arg1, swig_intgo arg2);
+extern swig_type_71 _wrap_volume_replicate_with_creplicant(uintptr_t arg1, uintptr_t arg2, swig_intgo arg3, uintptr_t arg4, swig_type_72 arg5, uintptr_t arg6, swig_voidp arg7, swig_voidp arg8);
+extern swig_type_73 _wrap_volume_replicate_range_block_size_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3);
+extern swig_type_74 _wrap_job_list_creplicant(uintptr_t arg1, swig_type_75 arg2, swig_type_76 arg3, swig_voidp arg4);
+extern swig_type_77 _wrap_job_get_creplicant(uintptr_t arg1, swig_type_78 arg2, swig_voidp arg3);
+extern swig_type_79 _wrap_job_volume_list_creplicant(uintptr_t arg1, swig_type_80 arg2, swig_voidp arg3);
+extern swig_type_81 _wrap_job_cancel_creplicant(uintptr_t arg1, swig_type_82 arg2);
+extern swig_type_83 _wrap_job_pause_creplicant(uintptr_t arg1, swig_type_84 arg2);
+extern swig_type_85 _wrap_job_resume_creplicant(uintptr_t arg1, swig_type_86 arg2);
+extern swig_type_87 _wrap_job_rate_limit_set_creplicant(uintptr_t arg1, swig_type_88 arg2, swig_type_89 arg3);
 extern swig_intgo _wrap_job_record_free_creplicant(uintptr_t arg1);
-extern swig_type_89 _wrap_job_id_get_creplicant(uintptr_t arg1);
-extern swig_type_90 _wrap_job_key_get_creplicant(uintptr_t arg1);
+extern swig_type_90 _wrap_job_id_get_creplicant(uintptr_t arg1);
+extern swig_type_91 _wrap_job_key_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_job_kind_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_job_state_get_creplicant(uintptr_t arg1);
 extern char _wrap_job_percent_get_creplicant(uintptr_t arg1);
-extern swig_type_91 _wrap_job_bytes_total_get_creplicant(uintptr_t arg1);
-extern swig_type_92 _wrap_job_bytes_done_get_creplicant(uintptr_t arg1);
-extern swig_type_93 _wrap_job_bytes_copied_get_creplicant(uintptr_t arg1);
-extern swig_type_94 _wrap_job_bytes_skipped_get_creplicant(uintptr_t arg1);
-extern swig_type_95 _wrap_job_bytes_per_second_get_creplicant(uintptr_t arg1);
-extern swig_type_96 _wrap_job_eta_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_97 _wrap_job_source_volume_id_get_creplicant(uintptr_t arg1);
-extern swig_type_98 _wrap_job_target_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_92 _wrap_job_bytes_total_get_creplicant(uintptr_t arg1);
+extern swig_type_93 _wrap_job_bytes_done_get_creplicant(uintptr_t arg1);
+extern swig_type_94 _wrap_job_bytes_copied_get_creplicant(uintptr_t arg1);
+extern swig_type_95 _wrap_job_bytes_skipped_get_creplicant(uintptr_t arg1);
+extern swig_type_96 _wrap_job_bytes_per_second_get_creplicant(uintptr_t arg1);
+extern swig_type_97 _wrap_job_eta_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_98 _wrap_job_source_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_99 _wrap_job_target_volume_id_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_job_error_number_get_creplicant(uintptr_t arg1);
-extern swig_type_99 _wrap_job_error_message_get_creplicant(uintptr_t arg1);
-extern swig_type_100 _wrap_job_created_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_101 _wrap_job_started_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_102 _wrap_job_finished_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_103 _wrap_event_queue_open_creplicant(uintptr_t arg1, swig_voidp arg2);
-extern swig_type_104 _wrap_event_queue_close_creplicant(uintptr_t arg1);
-extern swig_type_105 _wrap_event_queue_fd_get_creplicant(uintptr_t arg1, swig_voidp arg2);
-extern swig_type_106 _wrap_event_next_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_type_100 _wrap_job_error_message_get_creplicant(uintptr_t arg1);
+extern swig_type_101 _wrap_job_created_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_102 _wrap_job_started_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_103 _wrap_job_finished_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_104 _wrap_event_queue_open_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_type_105 _wrap_event_queue_close_creplicant(uintptr_t arg1);
+extern swig_type_106 _wrap_event_queue_fd_get_creplicant(uintptr_t arg1, swig_voidp arg2);
+extern swig_type_107 _wrap_event_next_creplicant(uintptr_t arg1, swig_voidp arg2);
 extern swig_intgo _wrap_event_record_free_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_event_kind_get_creplicant(uintptr_t arg1);
-extern swig_type_107 _wrap_event_sequence_get_creplicant(uintptr_t arg1);
-extern swig_type_108 _wrap_event_time_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_109 _wrap_event_object_id_get_creplicant(uintptr_t arg1);
+extern swig_type_108 _wrap_event_sequence_get_creplicant(uintptr_t arg1);
+extern swig_type_109 _wrap_event_time_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_110 _wrap_event_object_id_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_event_old_state_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_event_new_state_get_creplicant(uintptr_t arg1);
-extern swig_type_110 _wrap_job_forget_creplicant(uintptr_t arg1, swig_type_111 arg2);
-extern swig_type_112 _wrap_replication_list_creplicant(uintptr_t arg1, swig_type_113 arg2, swig_type_114 arg3, swig_voidp arg4, swig_type_115 arg5);
-extern swig_type_116 _wrap_replication_get_creplicant(uintptr_t arg1, swig_type_117 arg2, swig_voidp arg3, swig_type_118 arg4);
-extern swig_type_119 _wrap_replication_sync_creplicant(uintptr_t arg1, swig_type_120 arg2, swig_voidp arg3, swig_type_121 arg4);
-extern swig_type_122 _wrap_replication_pause_creplicant(uintptr_t arg1, swig_type_123 arg2, swig_type_124 arg3);
-extern swig_type_125 _wrap_replication_resume_creplicant(uintptr_t arg1, swig_type_126 arg2, swig_type_127 arg3);
-extern swig_type_128 _wrap_replication_interval_set_creplicant(uintptr_t arg1, swig_type_129 arg2, int arg3, swig_type_130 arg4);
-extern swig_type_131 _wrap_replication_promote_creplicant(uintptr_t arg1, swig_type_132 arg2, swig_voidp arg3, swig_type_133 arg4);
-extern swig_type_134 _wrap_replication_reverse_creplicant(uintptr_t arg1, swig_type_135 arg2, swig_voidp arg3, swig_type_136 arg4);
-extern swig_type_137 _wrap_replication_break_creplicant(uintptr_t arg1, swig_type_138 arg2, swig_type_139 arg3);
+extern swig_type_111 _wrap_job_forget_creplicant(uintptr_t arg1, swig_type_112 arg2);
+extern swig_type_113 _wrap_replication_list_creplicant(uintptr_t arg1, swig_type_114 arg2, swig_type_115 arg3, swig_voidp arg4, swig_type_116 arg5);
+extern swig_type_117 _wrap_replication_get_creplicant(uintptr_t arg1, swig_type_118 arg2, swig_voidp arg3, swig_type_119 arg4);
+extern swig_type_120 _wrap_replication_sync_creplicant(uintptr_t arg1, swig_type_121 arg2, swig_voidp arg3, swig_type_122 arg4);
+extern swig_type_123 _wrap_replication_pause_creplicant(uintptr_t arg1, swig_type_124 arg2, swig_type_125 arg3);
+extern swig_type_126 _wrap_replication_resume_creplicant(uintptr_t arg1, swig_type_127 arg2, swig_type_128 arg3);
+extern swig_type_129 _wrap_replication_interval_set_creplicant(uintptr_t arg1, swig_type_130 arg2, int arg3, swig_type_131 arg4);
+extern swig_type_132 _wrap_replication_promote_creplicant(uintptr_t arg1, swig_type_133 arg2, swig_voidp arg3, swig_type_134 arg4);
+extern swig_type_135 _wrap_replication_reverse_creplicant(uintptr_t arg1, swig_type_136 arg2, swig_voidp arg3, swig_type_137 arg4);
+extern swig_type_138 _wrap_replication_break_creplicant(uintptr_t arg1, swig_type_139 arg2, swig_type_140 arg3);
 extern swig_intgo _wrap_replication_record_free_creplicant(uintptr_t arg1);
-extern swig_type_140 _wrap_replication_id_get_creplicant(uintptr_t arg1);
+extern swig_type_141 _wrap_replication_id_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_replication_type_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_replication_state_get_creplicant(uintptr_t arg1);
-extern swig_type_141 _wrap_replication_source_volume_id_get_creplicant(uintptr_t arg1);
-extern swig_type_142 _wrap_replication_target_volume_id_get_creplicant(uintptr_t arg1);
-extern swig_type_143 _wrap_replication_group_id_get_creplicant(uintptr_t arg1);
-extern swig_type_144 _wrap_replication_generation_get_creplicant(uintptr_t arg1);
-extern swig_type_145 _wrap_replication_lag_bytes_get_creplicant(uintptr_t arg1);
-extern swig_type_146 _wrap_replication_lag_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_147 _wrap_replication_last_sync_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_148 _wrap_replication_last_sync_bytes_get_creplicant(uintptr_t arg1);
-extern swig_type_149 _wrap_replication_last_sync_duration_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_142 _wrap_replication_source_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_143 _wrap_replication_target_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_144 _wrap_replication_group_id_get_creplicant(uintptr_t arg1);
+extern swig_type_145 _wrap_replication_generation_get_creplicant(uintptr_t arg1);
+extern swig_type_146 _wrap_replication_lag_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_147 _wrap_replication_lag_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_148 _wrap_replication_last_sync_ms_get_creplicant(uintptr_t arg1);
+extern swig_type_149 _wrap_replication_last_sync_bytes_get_creplicant(uintptr_t arg1);
+extern swig_type_150 _wrap_replication_last_sync_duration_ms_get_creplicant(uintptr_t arg1);
 extern int _wrap_replication_interval_ms_get_creplicant(uintptr_t arg1);
-extern swig_type_150 _wrap_replication_job_id_get_creplicant(uintptr_t arg1);
-extern swig_type_151 _wrap_replication_diverged_volume_id_get_creplicant(uintptr_t arg1);
+extern swig_type_151 _wrap_replication_job_id_get_creplicant(uintptr_t arg1);
+extern swig_type_152 _wrap_replication_diverged_volume_id_get_creplicant(uintptr_t arg1);
 extern swig_intgo _wrap_replication_error_number_get_creplicant(uintptr_t arg1);
-extern swig_type_152 _wrap_replication_error_message_get_creplicant(uintptr_t arg1);
-extern swig_type_153 _wrap_volume_io_open_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3, swig_type_154 arg4);
-extern swig_type_155 _wrap_volume_io_close_creplicant(uintptr_t arg1, swig_type_156 arg2);
-extern swig_type_157 _wrap_volume_io_write_zeroes_creplicant(uintptr_t arg1, swig_type_158 arg2, swig_type_159 arg3, swig_type_160 arg4);
-extern swig_type_161 _wrap_volume_io_discard_creplicant(uintptr_t arg1, swig_type_162 arg2, swig_type_163 arg3, swig_type_164 arg4);
-extern swig_type_165 _wrap_volume_io_flush_creplicant(uintptr_t arg1, swig_type_166 arg2);
+extern swig_type_153 _wrap_replication_error_message_get_creplicant(uintptr_t arg1);
+extern swig_type_154 _wrap_volume_io_open_creplicant(uintptr_t arg1, uintptr_t arg2, swig_voidp arg3, swig_type_155 arg4);
+extern swig_type_156 _wrap_volume_io_close_creplicant(uintptr_t arg1, swig_type_157 arg2);
+extern swig_type_158 _wrap_volume_io_write_zeroes_creplicant(uintptr_t arg1, swig_type_159 arg2, swig_type_160 arg3, swig_type_161 arg4);
+extern swig_type_162 _wrap_volume_io_discard_creplicant(uintptr_t arg1, swig_type_163 arg2, swig_type_164 arg3, swig_type_165 arg4);
+extern swig_type_166 _wrap_volume_io_flush_creplicant(uintptr_t arg1, swig_type_167 arg2);
 #undef intgo
 */
 import "C"
@@ -771,6 +773,24 @@ func Pool_delete(arg1 Connect, arg2 Pool) (_swig_ret error) {
 	return swig_r_1
 }
 
+func Pool_check(arg1 Connect, arg2 Pool, arg3 *string) (_swig_ret error) {
+	var swig_r uint64
+	var _swig_i_0 uintptr
+	_swig_i_0 = uintptr(arg1)
+	var _swig_i_1 uintptr
+	_swig_i_1 = uintptr(arg2)
+	var _swig_i_2 *[2]uintptr
+	_swig_i_2 = new([2]uintptr)
+	swig_r = (uint64)(C._wrap_pool_check_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2)))
+
+	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
+	Swig_free(_swig_i_2[0])
+
+	var swig_r_1 error
+	swig_r_1 = takeError(ErrorRecord(swig_r))
+	return swig_r_1
+}
+
 func Pool_record_free(arg1 Pool) (_swig_ret int) {
 	var swig_r int
 	var _swig_i_0 uintptr
@@ -871,7 +891,7 @@ func Volume_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Volume) (_swig_
 	_swig_i_2 := arg3
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_37)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_38)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_38)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_39)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 
 	*arg4 = append([]Volume(nil), unsafe.Slice(*(**Volume)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -900,7 +920,7 @@ func Volume_create(arg1 Connect, arg2 Pool, arg3 string, arg4 uint64, arg5 int32
 	_swig_i_5 = new(uintptr)
 	var _swig_i_6 *[2]uintptr
 	_swig_i_6 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_create_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_40)(unsafe.Pointer(&_swig_i_2)), C.swig_type_41(_swig_i_3), C.swig_intgo(_swig_i_4), C.swig_voidp(_swig_i_5), C.swig_voidp(_swig_i_6)))
+	swig_r = (uint64)(C._wrap_volume_create_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_41)(unsafe.Pointer(&_swig_i_2)), C.swig_type_42(_swig_i_3), C.swig_intgo(_swig_i_4), C.swig_voidp(_swig_i_5), C.swig_voidp(_swig_i_6)))
 	*arg6 = Volume(*_swig_i_5)
 
 	*arg7 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_6)))
@@ -925,7 +945,7 @@ func Volume_resize(arg1 Connect, arg2 Volume, arg3 uint64, arg4 *Volume, arg5 *s
 	_swig_i_3 = new(uintptr)
 	var _swig_i_4 *[2]uintptr
 	_swig_i_4 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_resize_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_type_43(_swig_i_2), C.swig_voidp(_swig_i_3), C.swig_voidp(_swig_i_4)))
+	swig_r = (uint64)(C._wrap_volume_resize_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_type_44(_swig_i_2), C.swig_voidp(_swig_i_3), C.swig_voidp(_swig_i_4)))
 	*arg4 = Volume(*_swig_i_3)
 
 	*arg5 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_4)))
@@ -963,7 +983,7 @@ func Volume_rename(arg1 Connect, arg2 Volume, arg3 string, arg4 *Volume) (_swig_
 	_swig_i_2 := arg3
 	var _swig_i_3 *uintptr
 	_swig_i_3 = new(uintptr)
-	swig_r = (uint64)(C._wrap_volume_rename_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_46)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_rename_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), *(*C.swig_type_47)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 	*arg4 = Volume(*_swig_i_3)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg3
@@ -1200,7 +1220,7 @@ func Replicate_options_key_set(arg1 ReplicateOptions, arg2 string) (_swig_ret er
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_key_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_64)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_replicate_options_key_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_65)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1225,7 +1245,7 @@ func Replicate_options_rate_limit_set(arg1 ReplicateOptions, arg2 uint64) (_swig
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_replicate_options_rate_limit_set_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_67(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_replicate_options_rate_limit_set_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_68(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -1269,7 +1289,7 @@ func Volume_replicate_with(arg1 Connect, arg2 Pool, arg3 int32, arg4 Volume, arg
 	_swig_i_6 = new(uintptr)
 	var _swig_i_7 *[2]uintptr
 	_swig_i_7 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_volume_replicate_with_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_intgo(_swig_i_2), C.uintptr_t(_swig_i_3), *(*C.swig_type_71)(unsafe.Pointer(&_swig_i_4)), C.uintptr_t(_swig_i_5), C.swig_voidp(_swig_i_6), C.swig_voidp(_swig_i_7)))
+	swig_r = (uint64)(C._wrap_volume_replicate_with_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_intgo(_swig_i_2), C.uintptr_t(_swig_i_3), *(*C.swig_type_72)(unsafe.Pointer(&_swig_i_4)), C.uintptr_t(_swig_i_5), C.swig_voidp(_swig_i_6), C.swig_voidp(_swig_i_7)))
 	*arg7 = Volume(*_swig_i_6)
 
 	*arg8 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_7)))
@@ -1306,7 +1326,7 @@ func Job_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Job) (_swig_ret er
 	_swig_i_2 := arg3
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_job_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_74)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_75)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_job_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_75)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_76)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3)))
 
 	*arg4 = append([]Job(nil), unsafe.Slice(*(**Job)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -1329,7 +1349,7 @@ func Job_get(arg1 Connect, arg2 string, arg3 *Job) (_swig_ret error) {
 	_swig_i_1 := arg2
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
-	swig_r = (uint64)(C._wrap_job_get_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_77)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_job_get_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_78)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
 	*arg3 = Job(*_swig_i_2)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
@@ -1346,7 +1366,7 @@ func Job_volume_list(arg1 Connect, arg2 string, arg3 *[]Volume) (_swig_ret error
 	_swig_i_1 := arg2
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
-	swig_r = (uint64)(C._wrap_job_volume_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_79)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_job_volume_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_80)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2)))
 
 	*arg3 = append([]Volume(nil), unsafe.Slice(*(**Volume)(unsafe.Pointer(_swig_i_2)), _swig_i_2[1])...)
 	Swig_free(_swig_i_2[0])
@@ -1364,7 +1384,7 @@ func Job_cancel(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_cancel_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_81)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_cancel_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_82)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1378,7 +1398,7 @@ func Job_pause(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_pause_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_83)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_pause_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_84)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1392,7 +1412,7 @@ func Job_resume(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_resume_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_85)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_resume_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_86)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1407,7 +1427,7 @@ func Job_rate_limit_set(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_job_rate_limit_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_87)(unsafe.Pointer(&_swig_i_1)), C.swig_type_88(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_job_rate_limit_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_88)(unsafe.Pointer(&_swig_i_1)), C.swig_type_89(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1696,7 +1716,7 @@ func Job_forget(arg1 Connect, arg2 string) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_job_forget_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_111)(unsafe.Pointer(&_swig_i_1))))
+	swig_r = (uint64)(C._wrap_job_forget_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_112)(unsafe.Pointer(&_swig_i_1))))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1714,7 +1734,7 @@ func Replication_list(arg1 Connect, arg2 string, arg3 string, arg4 *[]Replicatio
 	var _swig_i_3 *[2]uintptr
 	_swig_i_3 = new([2]uintptr)
 	_swig_i_4 := arg5
-	swig_r = (uint64)(C._wrap_replication_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_113)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_114)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3), C.swig_type_115(_swig_i_4)))
+	swig_r = (uint64)(C._wrap_replication_list_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_114)(unsafe.Pointer(&_swig_i_1)), *(*C.swig_type_115)(unsafe.Pointer(&_swig_i_2)), C.swig_voidp(_swig_i_3), C.swig_type_116(_swig_i_4)))
 
 	*arg4 = append([]Replication(nil), unsafe.Slice(*(**Replication)(unsafe.Pointer(_swig_i_3)), _swig_i_3[1])...)
 	Swig_free(_swig_i_3[0])
@@ -1738,7 +1758,7 @@ func Replication_get(arg1 Connect, arg2 string, arg3 *Replication, arg4 uint64) 
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_get_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_117)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_118(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_get_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_118)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_119(_swig_i_3)))
 	*arg3 = Replication(*_swig_i_2)
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
@@ -1756,7 +1776,7 @@ func Replication_sync(arg1 Connect, arg2 string, arg3 *string, arg4 uint64) (_sw
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_sync_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_120)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_121(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_sync_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_121)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_122(_swig_i_3)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1775,7 +1795,7 @@ func Replication_pause(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error)
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_replication_pause_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_123)(unsafe.Pointer(&_swig_i_1)), C.swig_type_124(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_replication_pause_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_124)(unsafe.Pointer(&_swig_i_1)), C.swig_type_125(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1790,7 +1810,7 @@ func Replication_resume(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_replication_resume_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_126)(unsafe.Pointer(&_swig_i_1)), C.swig_type_127(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_replication_resume_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_127)(unsafe.Pointer(&_swig_i_1)), C.swig_type_128(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1806,7 +1826,7 @@ func Replication_interval_set(arg1 Connect, arg2 string, arg3 uint32, arg4 uint6
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_interval_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_129)(unsafe.Pointer(&_swig_i_1)), C.int(_swig_i_2), C.swig_type_130(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_interval_set_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_130)(unsafe.Pointer(&_swig_i_1)), C.int(_swig_i_2), C.swig_type_131(_swig_i_3)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -1823,7 +1843,7 @@ func Replication_promote(arg1 Connect, arg2 string, arg3 *string, arg4 uint64) (
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_promote_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_132)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_133(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_promote_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_133)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_134(_swig_i_3)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1844,7 +1864,7 @@ func Replication_reverse(arg1 Connect, arg2 string, arg3 *string, arg4 uint64) (
 	var _swig_i_2 *[2]uintptr
 	_swig_i_2 = new([2]uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_replication_reverse_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_135)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_136(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_replication_reverse_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_136)(unsafe.Pointer(&_swig_i_1)), C.swig_voidp(_swig_i_2), C.swig_type_137(_swig_i_3)))
 
 	*arg3 = strings.Clone(*(*string)(unsafe.Pointer(_swig_i_2)))
 	Swig_free(_swig_i_2[0])
@@ -1863,7 +1883,7 @@ func Replication_break(arg1 Connect, arg2 string, arg3 uint64) (_swig_ret error)
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (uint64)(C._wrap_replication_break_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_138)(unsafe.Pointer(&_swig_i_1)), C.swig_type_139(_swig_i_2)))
+	swig_r = (uint64)(C._wrap_replication_break_creplicant(C.uintptr_t(_swig_i_0), *(*C.swig_type_139)(unsafe.Pointer(&_swig_i_1)), C.swig_type_140(_swig_i_2)))
 	if Swig_escape_always_false {
 		Swig_escape_val = arg2
 	}
@@ -2049,7 +2069,7 @@ func Volume_io_open(arg1 Connect, arg2 Volume, arg3 *VolumeIO, arg4 uint64) (_sw
 	var _swig_i_2 *uintptr
 	_swig_i_2 = new(uintptr)
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_volume_io_open_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2), C.swig_type_154(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_io_open_creplicant(C.uintptr_t(_swig_i_0), C.uintptr_t(_swig_i_1), C.swig_voidp(_swig_i_2), C.swig_type_155(_swig_i_3)))
 	*arg3 = VolumeIO(*_swig_i_2)
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
@@ -2061,7 +2081,7 @@ func Volume_io_close(arg1 VolumeIO, arg2 uint64) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_volume_io_close_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_156(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_volume_io_close_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_157(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -2074,7 +2094,7 @@ func Volume_io_write_zeroes(arg1 VolumeIO, arg2 uint64, arg3 uint64, arg4 uint64
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_volume_io_write_zeroes_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_158(_swig_i_1), C.swig_type_159(_swig_i_2), C.swig_type_160(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_io_write_zeroes_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_159(_swig_i_1), C.swig_type_160(_swig_i_2), C.swig_type_161(_swig_i_3)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -2087,7 +2107,7 @@ func Volume_io_discard(arg1 VolumeIO, arg2 uint64, arg3 uint64, arg4 uint64) (_s
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (uint64)(C._wrap_volume_io_discard_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_162(_swig_i_1), C.swig_type_163(_swig_i_2), C.swig_type_164(_swig_i_3)))
+	swig_r = (uint64)(C._wrap_volume_io_discard_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_163(_swig_i_1), C.swig_type_164(_swig_i_2), C.swig_type_165(_swig_i_3)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1
@@ -2098,7 +2118,7 @@ func Volume_io_flush(arg1 VolumeIO, arg2 uint64) (_swig_ret error) {
 	var _swig_i_0 uintptr
 	_swig_i_0 = uintptr(arg1)
 	_swig_i_1 := arg2
-	swig_r = (uint64)(C._wrap_volume_io_flush_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_166(_swig_i_1)))
+	swig_r = (uint64)(C._wrap_volume_io_flush_creplicant(C.uintptr_t(_swig_i_0), C.swig_type_167(_swig_i_1)))
 	var swig_r_1 error
 	swig_r_1 = takeError(ErrorRecord(swig_r))
 	return swig_r_1

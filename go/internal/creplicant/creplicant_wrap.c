@@ -964,6 +964,45 @@ long long _wrap_pool_delete_creplicant(lsm_connect *_swig_go_0, lsm_pool *_swig_
 }
 
 
+long long _wrap_pool_check_creplicant(lsm_connect *_swig_go_0, lsm_pool *_swig_go_1, char **_swig_go_2) {
+  lsm_connect *arg1 = 0 ;
+  lsm_pool *arg2 = 0 ;
+  char **arg3 = 0 ;
+  lsm_flag arg4 ;
+  char *text3 = NULL ;
+  int result;
+  long long _swig_go_result;
+  lsm_error *failed = NULL ;
+  
+  {
+    arg4 = LSM_CLIENT_FLAG_RSVD; 
+  }
+  {
+    arg1 = (lsm_connect *)_swig_go_0; 
+  }
+  {
+    arg2 = (lsm_pool *)_swig_go_1; 
+  }
+  {
+    arg3 = &text3; 
+  }
+  
+  {
+    if (!failed) {
+      result = (int)lsm_pool_check(arg1,arg2,arg3,arg4); failed = error_of(arg1, result); 
+    } 
+  }
+  {
+    _swig_go_result = (uintptr_t)failed; 
+  }
+  {
+    ((uintptr_t *)_swig_go_2)[0] = (uintptr_t)text3;
+    ((uintptr_t *)_swig_go_2)[1] = text3 ? strlen(text3) : 0;
+  }
+  return _swig_go_result;
+}
+
+
 intgo _wrap_pool_record_free_creplicant(lsm_pool *_swig_go_0) {
   lsm_pool *arg1 = 0 ;
   int result;
