@@ -226,6 +226,18 @@ static int unreadable(struct scrub *s, struct layer *probe, int error)
     return is_finding(code) ? note(s, layer) : code;
 }
 
+/* Which cluster of a piece it is; 0: the second time all could be read. */
+static int narrow(struct scrub *s, struct layer *probe, uint64_t count)
+{
+    int error = 0;
+    uint64_t at = s->offset, end = at + count;
+    for (; at < end && !error; at += CLUSTER_SIZE)
+        error = layer_read_direct(probe, s->buffer, CLUSTER_SIZE, at);
+    if (error)
+        s->offset = at - CLUSTER_SIZE;
+    return error;
+}
+
 /* [s->offset, end), whole clusters: past the end of the file there are zeros. */
 static int read_run(struct scrub *s, struct layer *probe, uint64_t end, int *error)
 {
@@ -235,6 +247,8 @@ static int read_run(struct scrub *s, struct layer *probe, uint64_t end, int *err
         uint64_t count = end - s->offset < piece ? end - s->offset : piece;
         count = (count + CLUSTER_SIZE - 1) & ~(uint64_t)(CLUSTER_SIZE - 1);
         if ((*error = layer_read_direct(probe, s->buffer, count, s->offset)) != 0)
+            *error = narrow(s, probe, count);
+        if (*error)
             break;
         s->offset += count;
         s->read += count;
