@@ -139,8 +139,8 @@ struct root {
 };
 
 /* A catalog and what lies beside it, under <root>/<name>, and the picture of its layers and holds.
- * `fresh`: make it if it is not there. `id` becomes its id, also where what comes behind reading that
- * fails. */
+ * `fresh`: make it if it is not there. `id` becomes its id, also where what comes behind reading
+ * that fails. */
 int pool_open(struct root *root, const char *name, const struct pool_row *fresh, char id[ID_SIZE],
               struct pool **pool);
 void pool_close(struct pool *pool); /* NULL is fine; its volumes are out of the picture */

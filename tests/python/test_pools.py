@@ -214,8 +214,9 @@ def test_check_finds_a_catalog_damaged(root):
         database.execute("DELETE FROM sqlite_schema WHERE name = 'layer_below'")
     database.close()
     with replicant.connect(f"dir://{root}") as conn:
+        job = conn.pool("default").check()
         with pytest.raises(replicant.JobFailed, match="the catalog .*/default/pool.db is damaged"):
-            conn.pool("default").check().wait(timeout=60)
+            job.wait(timeout=60)
 
 
 def test_check_of_a_pool_that_is_gone_is_203(conn):

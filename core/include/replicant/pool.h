@@ -6,13 +6,13 @@
  * another file system. It carries everything about itself: moved to another machine it opens there
  * with all its volumes. An empty root gets the pool `default` when it is first connected to.
  *
- * A pool that is there but cannot be opened (its catalog is damaged, or of a newer version; its disk
- * does not answer) does not keep the others from being used. It is listed with
+ * A pool that is there but cannot be opened (its catalog is damaged, or of a newer version; its
+ * disk does not answer) does not keep the others from being used. It is listed with
  * LSM_POOL_STATUS_ERROR, the reason in its status_info, no space and, where its id cannot be read,
  * its name for an id. Every call that names it, or a volume that may be in it, fails for that
- * reason: LSM_ERR_DAMAGED, LSM_ERR_NO_SUPPORT (a newer version), LSM_ERR_IO and so on. To mirrors it
- * is away. Its files are left as they are; it is tried again when the root is opened anew. A root of
- * which no pool can be opened refuses the connection for the reason of the first.
+ * reason: LSM_ERR_DAMAGED, LSM_ERR_NO_SUPPORT (a newer version), LSM_ERR_IO and so on. To mirrors
+ * it is away. Its files are left as they are; it is tried again when the root is opened anew. A
+ * root of which no pool can be opened refuses the connection for the reason of the first.
  *
  * A pool's name is 1 to 64 characters of A–Z, a–z, 0–9, '.', '_' and '-', without a leading dot; it
  * names the directory. Texts of a record live as long as the record.
@@ -61,7 +61,8 @@ LSM_API int lsm_pool_create(lsm_connect *conn, const char *name, const char *dir
  * Deletes a pool that has no volumes.
  *
  * @return LSM_ERR_OK, LSM_ERR_INVALID_ARGUMENT, LSM_ERR_NOT_FOUND_POOL,
- *         LSM_ERR_HAS_CHILD_DEPENDENCY (it is not empty, or being checked), LSM_ERR_IO, or LSM_ERR_NO_SUPPORT.
+ *         LSM_ERR_HAS_CHILD_DEPENDENCY (it is not empty, or being checked), LSM_ERR_IO, or
+ * LSM_ERR_NO_SUPPORT.
  * @since 0.1.0
  */
 LSM_API int lsm_pool_delete(lsm_connect *conn, lsm_pool *pool, lsm_flag flags);
@@ -70,9 +71,9 @@ LSM_API int lsm_pool_delete(lsm_connect *conn, lsm_pool *pool, lsm_flag flags);
  * Reads a pool through and finds what is damaged, while it is used: a job of LSM_JOB_KIND_CHECK.
  *
  * It looks at the catalog, at each layer's map (which has checksums) and at the length of each data
- * file, and reads all data that is there, past the page cache where the file system can: so what the
- * disk cannot give back is found before somebody needs it. Of data that can be read nobody can say
- * whether it is what was written. Nothing is mended, and nothing but the job's row is written.
+ * file, and reads all data that is there, past the page cache where the file system can: so what
+ * the disk cannot give back is found before somebody needs it. Of data that can be read nobody can
+ * say whether it is what was written. Nothing is mended, and nothing but the job's row is written.
  *
  * The job ends DONE if nothing was found; else FAILED with LSM_ERR_DAMAGED, saying how many files
  * are damaged and, of the first, which volume needs it, the path, and where that is known the byte.
