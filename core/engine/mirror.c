@@ -14,9 +14,6 @@
 #include "../util/error.h"
 #include "../util/guid.h"
 
-/* How often a degraded mirror tries again, and one in sync sweeps its write-intent log. */
-#define SYNC_ROUND_NS 2000000000ull
-
 /* --- finding --------------------------------------------------------------------------------- */
 
 struct mirror *mirror_find(struct root *root, const char *id)
@@ -375,10 +372,11 @@ bool mirrors_round(void *argument)
             m = m->next;
             continue;
         }
-        bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC;
+        bool sync = m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC, sweeps = sync && m->sync;
         for (EACH_MEMBER(each, m))
-            each->due_ns = now + (sync ? SYNC_ROUND_NS : each->interval_ms * 1000000ull);
-        if (sync && m->sync)
+            if (each == m || !sweeps) /* each has a log of its own */
+                each->due_ns = now + (sync ? SYNC_ROUND_NS : each->interval_ms * 1000000ull);
+        if (sweeps)
             sync_sweep(m);
         else if (sync)
             mirror_resync(m, &job);

@@ -15,7 +15,8 @@
  *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
  * beginning, mirror_anew.c that again, mirror_ship.c and mirror_move.c the jobs that move deltas,
- * mirror_split.c what happens when the roles are torn apart and joined again.
+ * mirror_sync.c and mirror_part.c what synchronous ones have for themselves, mirror_split.c what
+ * happens when the roles are torn apart and joined again.
  */
 #ifndef REPLICANT_ENGINE_MIRROR_H
 #define REPLICANT_ENGINE_MIRROR_H
@@ -37,6 +38,7 @@ struct mirror {
     char *message;          /* why it is DEGRADED or BROKEN; NULL: none */
     char diverged[ID_SIZE]; /* "": none */
     char job[ID_SIZE];      /* that works for it now; "": none */
+    char part[ID_SIZE];     /* the owner of that job's holds for it, when it was found at an open */
     char ships[2][ID_SIZE]; /* the newest that ended: older ones are forgotten */
     char follow[ID_SIZE];   /* the job that is next: QUEUED, it has not frozen yet; "": none */
     bool exchange;          /* when the job is done the two exchange their roles */
@@ -152,20 +154,31 @@ bool sync_has_intent(const struct mirror *m); /* the sides may differ somewhere 
 int sync_attach(struct mirror *m, struct layer *hidden_top);
 void sync_detach(struct mirror *m);       /* the source stands still; none: nothing to do */
 void sync_detach_gated(struct mirror *m); /* stops it for that */
-/* Writes go to the source alone from a new common instant on. */
-int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message);
-int mirror_target_failed(struct root *root, struct volume *source);
+bool sync_is_on(struct mirror *m);        /* any of the group is attached */
+/* All sources of the group stand still at once, and go on. */
+void sync_stand_still(struct mirror *m);
+void sync_go_on(struct mirror *m);
+void sync_detach_all(struct mirror *m); /* at one instant */
 int sync_load(struct mirror *m);
-int sync_rejoin(struct mirror *m);        /* nothing was written since: writes go to both again */
-int sync_freeze_target(struct mirror *m); /* the target's instant gets the common one's name */
-int sync_name_instant(struct mirror *m);  /* and so does that of a source that was away */
-int sync_exchange(struct mirror *m);      /* planned promote: the two are equal */
-int sync_log_hand_over(
-    const struct mirror *m); /* to the pool of the target, which becomes the source */
+int sync_rejoin(struct mirror *m);         /* nothing was written since: writes go to both again */
+int sync_freeze_targets(struct mirror *m); /* the targets' instants get the common ones' names */
+int sync_name_instant(struct mirror *m);   /* and so does that of a source that was away */
+int sync_exchange(struct mirror *m);       /* planned promote: the two are equal */
+int sync_logs_hand_over(struct mirror *m); /* to the targets' pool: they become the sources */
 void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */
 void sync_logs_sweep(struct pool *pool);           /* those that no relation here writes to */
 int sync_grow(struct mirror *m, uint64_t size);    /* before both volumes do */
 void sync_sweep(struct mirror *m);
+
+/* mirror_part.c: taking them off */
+#define SYNC_ROUND_NS 2000000000ull /* how often a degraded one tries again, one in sync sweeps */
+struct freeze;
+/* Writes go to the sources alone from a new common instant on, all of the group's. */
+int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message);
+/* One's rows, in a transaction; `next`: as it will be. */
+int sync_record_parting(const struct mirror *next, const struct freeze *freeze);
+int sync_source_reread(struct mirror *m);
+int mirror_target_failed(struct root *root, struct volume *source);
 
 /* mirror_split.c */
 int split_force(struct mirror *m);    /* FORCE: the target becomes writable */

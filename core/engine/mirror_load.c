@@ -167,18 +167,25 @@ static bool lost_its_copy(const struct mirror *m)
 
 /* A synchronous mirror in sync needs no hold: one that is there is behind by a commit. One that was
  * split while the source was away finds it without any. */
+static int reconcile_hold(struct mirror *m, struct pool *pool)
+{
+    if (m->state == LSM_REPLICATION_STATE_IN_SYNC)
+        return pool_hold_release(pool, m->id);
+    if (m->state == LSM_REPLICATION_STATE_SPLIT && !pool_hold(pool, m->id, true))
+        return sync_name_instant(m);
+    return LSM_ERR_OK;
+}
+
+/* The holds of a whole group, before one is taken off its source or says in which state they are.
+ */
 static int reconcile_sync(struct mirror *m)
 {
     struct pool *pool = mirror_pool(m, SIDE_SOURCE);
     int code = LSM_ERR_OK;
-    if (m->state == LSM_REPLICATION_STATE_IN_SYNC && pool && !pool->read_only)
-        code = pool_hold_release(pool, m->id);
-    if (code == LSM_ERR_OK)
-        code = sync_load(m);
-    if (code == LSM_ERR_OK && m->state == LSM_REPLICATION_STATE_SPLIT && pool && !pool->read_only &&
-        !pool_hold(pool, m->id, true))
-        code = sync_name_instant(m);
-    return code;
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK && pool && !pool->read_only)
+            code = reconcile_hold(each, pool);
+    return code == LSM_ERR_OK ? sync_load(m) : code;
 }
 
 /* Whether a top of the last owner holds anything is in its map alone. */

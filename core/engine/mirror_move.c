@@ -43,8 +43,8 @@ struct work {
     struct mirror *m; /* any of the group */
     struct part *parts;
     uint32_t count, places;
-    bool initial, sync; /* one that is synchronous stands alone */
-    bool anew, keep;    /* a full copy again; what the target had is kept */
+    bool initial, sync;
+    bool anew, keep; /* a full copy again; what the target had is kept */
 };
 
 static bool moves_all(const struct work *w)
@@ -65,16 +65,23 @@ static uint32_t depth_above(const struct stack *stack, const struct layer *commo
     return depth;
 }
 
-/* A mirror that lost its write path on the way has nothing to fill for. */
-static int check_write_path(const struct work *w)
+static int check_write_path(const struct mirror *m)
 {
-    struct mirror *m = w->m;
-    if (!w->sync || (m->sync && !atomic_load(&m->sync->failed)))
+    if (m->sync && !atomic_load(&m->sync->failed))
         return LSM_ERR_OK;
     int error = m->sync ? atomic_load(&m->sync->failed) : 0;
     bool full = error == ENOSPC || (!error && m->error == LSM_ERR_NOT_ENOUGH_SPACE);
     return error_set_errno(full ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, error, m->id,
                            "the target of the replication %s failed while it was filled", m->id);
+}
+
+/* A mirror that lost its write path on the way has nothing to fill for. */
+static int check_write_paths(const struct work *w)
+{
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; w->sync && i < w->count && code == LSM_ERR_OK; i++)
+        code = check_write_path(w->parts[i].m);
+    return code;
 }
 
 /* A ship whose end could not be made durable, and that another has since made up for: what it fills
@@ -228,7 +235,7 @@ static int open_work(struct work *w)
     if (code == LSM_ERR_OK)
         code = gather(w);
     if (code == LSM_ERR_OK)
-        code = check_write_path(w);
+        code = check_write_paths(w);
     for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++) {
         struct part *part = &w->parts[i];
         code = open_part(w, part);
@@ -513,25 +520,43 @@ static int prepare_part(struct work *w, struct part *part)
                                  &part->swap_count);
 }
 
-static int finish(struct work *w)
+/* What writes went to meanwhile. */
+static int flush_new_tops(const struct work *w)
 {
-    struct mirror *m = w->m;
-    struct volume *source = w->sync ? mirror_volume(m, SIDE_SOURCE) : NULL;
     int code = LSM_ERR_OK;
-    for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++)
-        code = prepare_part(w, &w->parts[i]);
-    if (source)
-        gate_close(&source->gate);
+    for (uint32_t i = 0; w->sync && i < w->count && code == LSM_ERR_OK; i++) {
+        const struct stack *hidden = w->parts[i].m->sync->hidden;
+        code = hidden ? layer_flush(hidden->layers[0]) : LSM_ERR_OK;
+    }
+    return code;
+}
+
+static int bring(struct work *w)
+{
+    int code = check_write_paths(w);
     if (code == LSM_ERR_OK)
-        code = check_write_path(w);
-    if (code == LSM_ERR_OK && source && m->sync->hidden)
-        code = layer_flush(m->sync->hidden->layers[0]);
+        code = flush_new_tops(w);
     if (code == LSM_ERR_OK)
         code = commit_ship(w);
     if (code == LSM_ERR_OK)
         show_ship(w);
-    if (source)
-        gate_open(&source->gate);
+    return code;
+}
+
+/* Where writes go to both, all sources stand still for it. */
+static int finish(struct work *w)
+{
+    struct mirror *m = w->m;
+    int code = LSM_ERR_OK;
+    for (uint32_t i = 0; i < w->count && code == LSM_ERR_OK; i++)
+        code = prepare_part(w, &w->parts[i]);
+    if (code != LSM_ERR_OK)
+        return code;
+    if (w->sync)
+        sync_stand_still(m);
+    code = bring(w);
+    if (w->sync)
+        sync_go_on(m);
     if (code != LSM_ERR_OK)
         return code;
     for (uint32_t i = 0; i < w->count; i++) {
@@ -675,7 +700,7 @@ static int give_up(struct mirror *m, const struct job_row *row, int code)
     if (!m || row->state != LSM_JOB_STATE_FAILED)
         return code;
     struct _lsm_error *why = error_take();
-    sync_detach_gated(m);
+    sync_detach_all(m);
     if (m->state != LSM_REPLICATION_STATE_INITIALIZING) {
         ship_next(m);
         exchange_forget(m);
@@ -720,7 +745,7 @@ static int remove_newborn(struct job *job, const struct job_row *row, struct mir
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
     if (m)
-        sync_detach_gated(m);
+        sync_detach_all(m);
     fill_targets_remove(pool, row);
     for (uint32_t i = 0; job_row_member(row, i, &ends); i++) {
         struct mirror *each = m ? ship_mirror_of(job, i) : NULL;
@@ -761,7 +786,7 @@ static int remove_delta(struct job *job, const struct job_row *row, struct mirro
     if (code != LSM_ERR_OK)
         return give_up(m, row, code);
     if (m)
-        sync_detach_gated(m);
+        sync_detach_all(m);
     for (uint32_t i = 0; job_row_part(row, i, owner); i++) {
         pool_hold_drop(pool, owner);
         if (source && source != pool && pool_hold_release(source, owner) != LSM_ERR_OK)
@@ -825,6 +850,16 @@ static void set_job(struct mirror *m, const char *id, bool follows)
         memcpy(follows ? each->follow : each->job, id, ID_SIZE);
 }
 
+static void set_parts(struct job *job)
+{
+    struct job_ends ends;
+    for (uint32_t i = 0; job_row_member(&job->row, i, &ends); i++) {
+        struct mirror *m = ship_mirror_of(job, i);
+        if (m)
+            job_row_part(&job->row, i, m->part);
+    }
+}
+
 int ship_load(struct pool *pool, struct job_row *row)
 {
     bool ended = row->state >= LSM_JOB_STATE_DONE;
@@ -844,8 +879,10 @@ int ship_load(struct pool *pool, struct job_row *row)
     bool overtaken = m && !ended && !sync && is_overtaken(pool, row, m);
     if (m && !ended && !sync && !overtaken)
         set_job(m, row->id, follows);
-    else if (sync && !ended && !follows && sync_works(m)) /* else it finds that, and ends */
+    else if (sync && !ended && !follows && sync_works(m)) { /* else it finds that, and ends */
         set_job(m, row->id, false);
+        set_parts(job);
+    }
     follows = follows && !sync;
     if (!ended && m && !source) {
         free(row->message);

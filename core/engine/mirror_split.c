@@ -38,23 +38,31 @@ static int no_instant(const struct mirror *m, const struct volume *v)
 
 /* --- parting --------------------------------------------------------------------------------- */
 
-/* A synchronous mirror's writes stop going to both, and the target is frozen where they did. A
- * failover is for a source that fails: one that cannot record that (`stands`) stands still until
- * the target has, and then goes on alone, with nothing that is common. */
-static int part_by_force(struct mirror *m, struct volume **stands)
+/* A synchronous mirror's writes stop going to both, and the target is frozen where they did; while
+ * it is filled it is at the last common instant, which is held. A failover is for a source that
+ * fails: one that cannot record that (`stands`) stands still until the target has, and then goes on
+ * alone, with nothing that is common. */
+static int part_by_force(struct mirror *m, bool *stands)
 {
-    int code = m->sync ? sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL) : LSM_ERR_OK;
-    if (code != LSM_ERR_OK && m->sync) {
+    int code = LSM_ERR_OK;
+    if (m->state == LSM_REPLICATION_STATE_RESYNCING)
+        sync_detach_all(m);
+    else if (sync_is_on(m))
+        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, 0, NULL);
+    if (code != LSM_ERR_OK && sync_is_on(m)) {
         error_clear();
-        *stands = mirror_volume(m, SIDE_SOURCE);
-        gate_close(&(*stands)->gate);
-        code = guid_make(m->generation);
-    } else if (code == LSM_ERR_OK && (m->sync || m->state == LSM_REPLICATION_STATE_SPLIT)) {
+        *stands = true;
+        sync_stand_still(m);
+        code = LSM_ERR_OK;
+        for (EACH_MEMBER(each, m))
+            if (code == LSM_ERR_OK)
+                code = guid_make(each->generation);
+    } else if (code == LSM_ERR_OK && (sync_is_on(m) || m->state == LSM_REPLICATION_STATE_SPLIT)) {
         error_set(LSM_ERR_BUSY, m->id, "the replication %s has just changed its state", m->id);
         error_retryable();
         code = LSM_ERR_BUSY;
     }
-    return code == LSM_ERR_OK ? sync_freeze_target(m) : code;
+    return code == LSM_ERR_OK ? sync_freeze_targets(m) : code;
 }
 
 /* A member's split point: the hold on the target's last instant. */
@@ -119,22 +127,33 @@ static int split_at_points(struct mirror *m)
     return code;
 }
 
+struct name {
+    char generation[ID_SIZE];
+};
+
 /* Where neither side can say that they part they do not: writes go to both as before. */
 static int split_sync(struct mirror *m)
 {
-    struct volume *stands = NULL;
-    char generation[ID_SIZE];
-    memcpy(generation, m->generation, ID_SIZE);
+    bool stands = false;
+    uint32_t i = 0;
+    autofree struct name *names = calloc(mirror_member_count(m), sizeof *names);
+    if (!names)
+        return error_no_memory();
+    for (EACH_MEMBER(each, m))
+        memcpy(names[i++].generation, each->generation, ID_SIZE);
     int code = part_by_force(m, &stands);
     if (code == LSM_ERR_OK)
         code = split_at_points(m);
     if (!stands)
         return code;
-    if (code == LSM_ERR_OK)
-        sync_detach(m);
-    else
-        memcpy(m->generation, generation, ID_SIZE);
-    gate_open(&stands->gate);
+    i = 0;
+    for (EACH_MEMBER(each, m)) {
+        if (code == LSM_ERR_OK)
+            sync_detach(each);
+        else
+            memcpy(each->generation, names[i++].generation, ID_SIZE);
+    }
+    sync_go_on(m);
     return code;
 }
 
@@ -271,7 +290,7 @@ int split_swap_roles(struct mirror *m)
         if (code == LSM_ERR_OK)
             code = prepare_turn(each, &turns[count++]);
     if (code == LSM_ERR_OK && m->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC)
-        code = sync_log_hand_over(m);
+        code = sync_logs_hand_over(m);
     if (code == LSM_ERR_OK)
         code = record_turns(pool, turns, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A synchronous mirror's life beside its write path (sync.c): attached to its source, taken off it
- * when the target fails or a pause is asked for, and made equal again after a crash.
- *
- * Taken off, the source is frozen: that instant is the common one, but for the regions whose intent
- * bit is set, and both together are what a resync ships. `intent` keeps those bits meanwhile.
+ * A synchronous mirror's life beside its write path (sync.c): attached to its source, and made
+ * equal again after a crash. Taking it off is mirror_part.c's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -150,152 +147,41 @@ void sync_detach_gated(struct mirror *m)
     gate_open(&source->gate);
 }
 
-/* --- taking off ------------------------------------------------------------------------------ */
-
-static int record_parting(struct mirror *next, struct freeze *freeze)
+bool sync_is_on(struct mirror *m)
 {
-    struct pool *pool = freeze->volume->pool;
-    int code = catalog_begin(pool->catalog);
-    if (code != LSM_ERR_OK)
-        return code;
-    code = freeze_record(freeze);
-    if (code == LSM_ERR_OK)
-        code = catalog_hold_add(pool->catalog, next->id, pool->id, freeze->instant->row);
-    if (code == LSM_ERR_OK)
-        code = mirror_put(next, SIDE_SOURCE);
-    return catalog_end(pool->catalog, code);
+    for (EACH_MEMBER(each, m))
+        if (each->sync)
+            return true;
+    return false;
 }
 
-/* Where the target has all writes and they are flushed, the sides differ nowhere. */
-static void forget_intent(struct mirror *m)
+static void each_gate(struct mirror *m, void (*turn)(struct gate *gate))
 {
-    struct sync *sync = m->sync;
-    if (!sync || sync->filling)
+    for (EACH_MEMBER(each, m)) {
+        struct volume *source = mirror_volume(each, SIDE_SOURCE);
+        if (source)
+            turn(&source->gate);
+    }
+}
+
+void sync_stand_still(struct mirror *m)
+{
+    each_gate(m, gate_close);
+}
+
+void sync_go_on(struct mirror *m)
+{
+    each_gate(m, gate_open);
+}
+
+void sync_detach_all(struct mirror *m)
+{
+    if (!sync_is_on(m))
         return;
-    sync_flush(sync);
-    if (!atomic_load(&sync->failed))
-        sync_log_clear(sync);
-}
-
-/* The source is frozen, and from here on writes go to it alone. The source decides about this, so
- * its half is the commit point; the target hears of it when it can.
- *
- * One that is in sync but has no write path was just opened, and finds that it cannot have it:
- * nobody has written to it. So what it has is what both had last, but for what the intent log says,
- * and keeps that name: a target that was promoted meanwhile knows it by that. */
-int sync_part(struct mirror *m, lsm_replication_state state, int error, const char *message)
-{
-    struct volume *source = mirror_volume(m, SIDE_SOURCE);
-    struct mirror next = *m;
-    struct freeze freeze;
-    struct hold *hold = NULL;
-    m->pins++; /* so it does not go while the lock is let go */
-    int code = volume_flush_ahead(source);
-    if (code == LSM_ERR_OK && m->sync && volume_flush_ahead(m->sync->target) != LSM_ERR_OK)
-        error_clear(); /* then the parting finds that the target failed */
-    m->pins--;
-    if (code == LSM_ERR_OK && m->epoch != next.epoch) /* somebody else was quicker */
-        return state == LSM_REPLICATION_STATE_PAUSED ? mirror_pause(m) : LSM_ERR_OK;
-    if (code == LSM_ERR_OK)
-        code = pool_hold_alloc(m->id, source->pool, &hold);
-    /* The layer below an empty top may be another's instant. */
-    if (!m->sync && source->provision != LSM_VOLUME_PROVISION_FULL)
-        atomic_store(&source->top->touched, true);
-    if (code == LSM_ERR_OK)
-        code = freeze_prepare_still(&freeze, source);
-    if (code != LSM_ERR_OK) {
-        free(hold);
-        return code;
-    }
-    if (!m->sync)
-        memcpy(freeze.generation, m->generation, ID_SIZE);
-    next = *m;
-    next.state = state;
-    next.epoch++;
-    next.error = error;
-    next.message = (char *)message;
-    memcpy(next.generation, freeze.new_top ? freeze.generation : freeze.instant->generation,
-           ID_SIZE);
-    code = record_parting(&next, &freeze);
-    if (code != LSM_ERR_OK) {
-        freeze_undo(&freeze);
-        free(hold);
-        return code;
-    }
-    forget_intent(m);
-    sync_detach(m);
-    freeze_done(&freeze);
-    pool_hold_enter(source->pool, hold, freeze.instant);
-    m->epoch = next.epoch;
-    memcpy(m->generation, next.generation, ID_SIZE);
-    mirror_error_set(m, error, message);
-    m->due_ns = clock_monotonic_ns() + 2000000000ull; /* when to try again */
-    mirror_state_show(m, state);
-    mirrors_mark(m->root);
-    mirror_tell_target(m);
-    return code;
-}
-
-/* A resync or a first fill that can go no further: the source stays as it is. */
-static void stop_filling(struct mirror *m)
-{
-    int error = atomic_load(&m->sync->failed);
-    sync_detach_gated(m);
-    /* The job finds no write path, and ends. */
-    mirror_error_set(m, error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, strerror(error));
-}
-
-static struct mirror *sync_of_source(struct root *root, const struct volume *source)
-{
-    struct mirror *m = root->mirrors;
-    while (m && (m->type != LSM_VOLUME_REPLICATE_MIRROR_SYNC || strcmp(m->source, source->id) != 0))
-        m = m->next;
-    return m;
-}
-
-/* What the source had not flushed is gone, but the target has it: that is no mirror any more. */
-static int source_reread(struct mirror *m)
-{
-    struct volume *source = m->sync->source;
-    int none = 0;
-    atomic_compare_exchange_strong(&m->sync->failed, &none,
-                                   EIO); /* nothing goes there from now on */
-    int code = LSM_ERR_OK;
-    if (m->sync->filling)
-        stop_filling(m);
-    else
-        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED, LSM_ERR_IO,
-                         "the source could not be flushed, and what it had was read anew");
-    source->reread = code != LSM_ERR_OK;
-    return code;
-}
-
-/* Several writers' threads come here at once: the first one acts, each hears of it if it wants to.
- */
-int mirror_target_failed(struct root *root, struct volume *source)
-{
-    LOCKED(&root->lock);
-    struct mirror *m = sync_of_source(root, source);
-    if (!m)
-        return LSM_ERR_OK; /* it ended meanwhile */
-    if (m->sync && source->reread)
-        return source_reread(m);
-    bool tell = m->on_error == LSM_TARGET_ERROR_FAIL;
-    char id[ID_SIZE], why[160];
-    int error = m->sync ? atomic_load(&m->sync->failed) : 0, code = LSM_ERR_OK;
-    memcpy(id, m->id, ID_SIZE);
-    snprintf(why, sizeof why, "the target failed: %s", strerror(error));
-    if (error && m->sync->filling)
-        stop_filling(m);
-    else if (error)
-        code = sync_part(m, LSM_REPLICATION_STATE_DEGRADED,
-                         error == ENOSPC ? LSM_ERR_NOT_ENOUGH_SPACE : LSM_ERR_IO, why);
-    if (code == LSM_ERR_OK && tell)
-        code = error_set_errno(LSM_ERR_IO, error ? error : EIO, id,
-                               "the write is on the source, but not on the target of the"
-                               " replication %s",
-                               id);
-    return code;
+    sync_stand_still(m);
+    for (EACH_MEMBER(each, m))
+        sync_detach(each);
+    sync_go_on(m);
 }
 
 /* --- after a crash --------------------------------------------------------------------------- */
@@ -362,7 +248,7 @@ static uint32_t depth_above(const struct stack *stack, const struct layer *insta
  * the source has: the layers above that instant say it, whoever was there when it was written. */
 static int equalize_filling(const struct mirror *m, const struct equal *e, uint64_t size)
 {
-    struct hold *instant = pool_hold(mirror_pool(m, SIDE_SOURCE), m->job, true);
+    struct hold *instant = pool_hold(mirror_pool(m, SIDE_SOURCE), m->part, true);
     if (!instant)
         return 0; /* the job finds that, and ends */
     int error = equalize_held(e, e->source, depth_above(e->source, instant->layer), size, false);
@@ -415,7 +301,7 @@ static int reattach(struct mirror *m)
     if (!target)
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->target_pool, "the target's pool is not here");
     struct hold *hidden = m->state != LSM_REPLICATION_STATE_IN_SYNC
-                              ? pool_hold(target->pool, m->job, false)
+                              ? pool_hold(target->pool, m->part, false)
                               : NULL; /* none for a first copy */
     bool anew = hidden && m->state == LSM_REPLICATION_STATE_INITIALIZING;
     int code = !anew && has_other_size(m, source, target) ? volume_resize(target, source->size)
@@ -474,23 +360,30 @@ int sync_load(struct mirror *m)
     return sync_part(m, LSM_REPLICATION_STATE_DEGRADED, error_pending(), why);
 }
 
-/* --- joining and exchanging ------------------------------------------------------------------ */
+/* --- joining --------------------------------------------------------------------------------- */
 
 /* What the new source's pool must know before it is the source: else a crash in between would leave
  * nobody who knows where the two may differ. In one pool it is the same file. */
-int sync_log_hand_over(const struct mirror *m)
+static int hand_over(const struct mirror *m)
 {
     struct mirror next = *m;
     split_turn(&next);
-    if (!log_moves(m))
-        return LSM_ERR_OK;
     autofree char *path = log_path(&next);
     return path ? sync_log_create(path, m->id, m->intent) : LSM_ERR_NO_MEMORY;
 }
 
-int sync_rejoin(struct mirror *m)
+int sync_logs_hand_over(struct mirror *m)
 {
-    struct volume *source = mirror_volume(m, SIDE_SOURCE);
+    int code = LSM_ERR_OK;
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK && log_moves(each))
+            code = hand_over(each);
+    return code;
+}
+
+static int check_rejoin(const struct mirror *m)
+{
+    const struct volume *source = mirror_volume(m, SIDE_SOURCE);
     if (!source || !mirror_volume(m, SIDE_TARGET))
         return error_set(LSM_ERR_NOT_FOUND_POOL, m->id, "a pool of the replication %s is not here",
                          m->id);
@@ -498,50 +391,105 @@ int sync_rejoin(struct mirror *m)
         return error_set(LSM_ERR_STATE, m->id,
                          "the last common instant of the replication %s is gone from its source",
                          m->id);
-    gate_close(&source->gate);
-    int code = ship_is_pending(m) ? error_set(LSM_ERR_BUSY, m->id, "a write came in between")
-                                  : sync_attach(m, NULL);
-    gate_open(&source->gate);
+    return LSM_ERR_OK;
+}
+
+/* All sources stand still: writes go to both of all members, or of none. */
+static int attach_all(struct mirror *m)
+{
+    int code = ships_are_pending(m) ? error_set(LSM_ERR_BUSY, m->id, "a write came in between")
+                                    : LSM_ERR_OK;
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            code = sync_attach(each, NULL);
+    for (EACH_MEMBER(each, m))
+        if (code != LSM_ERR_OK)
+            sync_detach(each);
+    return code;
+}
+
+int sync_rejoin(struct mirror *m)
+{
+    int code = LSM_ERR_OK;
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            code = check_rejoin(each);
+    if (code != LSM_ERR_OK)
+        return code;
+    sync_stand_still(m);
+    code = attach_all(m);
+    sync_go_on(m);
     if (code == LSM_ERR_OK) {
-        mirror_error_set(m, LSM_ERR_OK, NULL);
+        mirrors_error_set(m, LSM_ERR_OK, NULL);
         code = mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
     }
     if (code != LSM_ERR_OK) {
         struct _lsm_error *why = error_take();
-        sync_detach_gated(m);
+        sync_detach_all(m);
         error_restore(why);
         return code;
     }
-    if (pool_hold_release(source->pool, m->id) != LSM_ERR_OK)
-        error_clear(); /* the next open does it */
+    for (EACH_MEMBER(each, m))
+        if (pool_hold_release(mirror_pool(each, SIDE_SOURCE), each->id) != LSM_ERR_OK)
+            error_clear(); /* the next open does it */
     return code;
 }
 
-/* A forced promote names the target's instant as the source's: the two are the same, but for what
- * the intent log says. */
-int sync_freeze_target(struct mirror *m)
+/* --- the split's instant --------------------------------------------------------------------- */
+
+static int record_target(const struct mirror *m, struct freeze *freeze)
 {
-    struct volume *target = mirror_volume(m, SIDE_TARGET);
-    struct freeze freeze;
-    int code = freeze_prepare_still(&freeze, target);
+    struct catalog *catalog = freeze->volume->pool->catalog;
+    memcpy(freeze->generation, m->generation, ID_SIZE);
+    int code = freeze_record(freeze);
+    return code == LSM_ERR_OK ? catalog_layer_freeze(catalog, freeze->instant->row, m->generation)
+                              : code;
+}
+
+static int record_targets(struct mirror *m, struct freeze *freezes)
+{
+    struct catalog *catalog = freezes[0].volume->pool->catalog;
+    int code = catalog_begin(catalog);
     if (code != LSM_ERR_OK)
         return code;
-    memcpy(freeze.generation, m->generation, ID_SIZE);
-    struct catalog *catalog = target->pool->catalog;
-    code = catalog_begin(catalog);
-    if (code == LSM_ERR_OK) {
-        code = freeze_record(&freeze);
+    for (EACH_MEMBER(each, m))
         if (code == LSM_ERR_OK)
-            code = catalog_layer_freeze(catalog, freeze.instant->row, m->generation);
-        code = catalog_end(catalog, code);
-    }
+            code = record_target(each, freezes++);
+    return catalog_end(catalog, code);
+}
+
+static int freeze_targets(struct mirror *m, struct freeze *freezes, uint32_t count)
+{
+    int code = freeze_prepare_all(freezes, count, true, 0);
+    if (code != LSM_ERR_OK)
+        return code;
+    code = record_targets(m, freezes);
     if (code != LSM_ERR_OK) {
-        freeze_undo(&freeze);
+        freeze_undo_all(freezes, count);
         return code;
     }
-    memcpy(freeze.instant->generation, m->generation, ID_SIZE);
-    freeze_done(&freeze);
+    uint32_t i = 0;
+    for (EACH_MEMBER(each, m))
+        memcpy(freezes[i++].instant->generation, each->generation, ID_SIZE);
+    freeze_done_all(freezes, count);
     return code;
+}
+
+/* A forced promote names the targets' instant as the sources': they are the same, but for what the
+ * intent logs say. */
+int sync_freeze_targets(struct mirror *m)
+{
+    uint32_t count = 0;
+    autofree struct freeze *freezes = calloc(mirror_member_count(m), sizeof *freezes);
+    if (!freezes)
+        return error_no_memory();
+    for (EACH_MEMBER(each, m)) {
+        struct volume *target = freezes[count++].volume = mirror_volume(each, SIDE_TARGET);
+        if (!target)
+            return error_set(LSM_ERR_NOT_FOUND_POOL, each->target_pool,
+                             "the target's pool %s is not here", each->target_pool);
+    }
+    return freeze_targets(m, freezes, count);
 }
 
 struct own_half {
@@ -580,7 +528,10 @@ int sync_name_instant(struct mirror *m)
         return code;
     }
     memcpy(freeze.generation, m->generation, ID_SIZE);
-    code = record_parting(m, &freeze);
+    struct catalog *catalog = source->pool->catalog;
+    code = catalog_begin(catalog);
+    if (code == LSM_ERR_OK)
+        code = catalog_end(catalog, sync_record_parting(m, &freeze));
     if (code != LSM_ERR_OK) {
         freeze_undo(&freeze);
         free(hold);
@@ -591,57 +542,109 @@ int sync_name_instant(struct mirror *m)
     return code;
 }
 
-static int record_exchange(struct mirror *next)
+/* --- exchanging ------------------------------------------------------------------------------ */
+
+static struct mirror turned(const struct mirror *m)
 {
-    struct pool *source = mirror_pool(next, SIDE_SOURCE), *target = mirror_pool(next, SIDE_TARGET);
-    int code = catalog_begin(source->catalog);
-    if (code != LSM_ERR_OK)
-        return code;
-    code = catalog_replication_remove(source->catalog, next->id, SIDE_TARGET);
+    struct mirror next = *m;
+    split_turn(&next);
+    next.epoch++;
+    return next;
+}
+
+/* The half of a new source, and in one pool that of its target, too. */
+static int record_turned(const struct mirror *next)
+{
+    struct pool *source = mirror_pool(next, SIDE_SOURCE);
+    int code = catalog_replication_remove(source->catalog, next->id, SIDE_TARGET);
     if (code == LSM_ERR_OK)
         code = mirror_put(next, SIDE_SOURCE);
-    if (code == LSM_ERR_OK && source == target)
+    if (code == LSM_ERR_OK && source == mirror_pool(next, SIDE_TARGET))
         code = mirror_put(next, SIDE_TARGET);
-    code = catalog_end(source->catalog, code);
-    if (code != LSM_ERR_OK || source == target)
-        return code;
-    if (catalog_begin(target->catalog) == LSM_ERR_OK) { /* the first half's epoch says it anyway */
-        int second = catalog_replication_remove(target->catalog, next->id, SIDE_SOURCE);
-        if (second == LSM_ERR_OK)
-            second = mirror_put(next, SIDE_TARGET);
-        catalog_end(target->catalog, second);
-    }
-    error_clear();
     return code;
+}
+
+static int record_exchange(struct mirror *m)
+{
+    struct catalog *catalog = mirror_pool(m, SIDE_TARGET)->catalog;
+    int code = catalog_begin(catalog);
+    if (code != LSM_ERR_OK)
+        return code;
+    for (EACH_MEMBER(each, m)) {
+        struct mirror next = turned(each);
+        if (code == LSM_ERR_OK)
+            code = record_turned(&next);
+    }
+    return catalog_end(catalog, code);
+}
+
+/* In the old sources' pool; the first halves' epoch says it anyway. */
+static void tell_exchange(struct mirror *m)
+{
+    struct pool *pool = mirror_pool(m, SIDE_TARGET);
+    if (pool == mirror_pool(m, SIDE_SOURCE) || catalog_begin(pool->catalog) != LSM_ERR_OK) {
+        error_clear();
+        return;
+    }
+    int code = LSM_ERR_OK;
+    for (EACH_MEMBER(each, m)) {
+        if (code == LSM_ERR_OK)
+            code = catalog_replication_remove(pool->catalog, each->id, SIDE_SOURCE);
+        if (code == LSM_ERR_OK)
+            code = mirror_put(each, SIDE_TARGET);
+    }
+    catalog_end(pool->catalog, code);
+    error_clear();
+}
+
+static int flush_both(const struct mirror *m)
+{
+    int code = layer_flush(m->sync->source->top);
+    return code == LSM_ERR_OK ? layer_flush(m->sync->target->top) : code;
+}
+
+static void show_exchange(struct mirror *m)
+{
+    for (EACH_MEMBER(each, m)) {
+        split_turn(each);
+        each->epoch++;
+    }
+    tell_exchange(m);
+    for (EACH_MEMBER(each, m))
+        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, each->id, each->state,
+                      each->state);
+}
+
+/* Nobody writes yet. */
+static void attach_again(struct mirror *m)
+{
+    int code = attach_all(m);
+    autofree char *why = code == LSM_ERR_OK ? NULL : strdup(error_pending_message());
+    if (code != LSM_ERR_OK)
+        sync_part(m, LSM_REPLICATION_STATE_DEGRADED, code, why);
+    error_clear();
 }
 
 int sync_exchange(struct mirror *m)
 {
-    struct volume *source = mirror_volume(m, SIDE_SOURCE);
-    struct mirror next = *m;
-    int code = layer_flush(source->top);
-    if (code == LSM_ERR_OK)
-        code = layer_flush(m->sync->target->top);
+    int code = LSM_ERR_OK;
+    for (EACH_MEMBER(each, m))
+        if (code == LSM_ERR_OK)
+            code = flush_both(each);
     if (code != LSM_ERR_OK)
         return code;
-    sync_detach_gated(m);
-    map_destroy(m->intent); /* nobody writes, and both are flushed: they are equal */
-    m->intent = NULL;
-    sync_log_remove(m);
-    next = *m;
-    split_turn(&next);
-    next.epoch++;
-    code = record_exchange(&next);
-    if (code == LSM_ERR_OK) {
-        split_turn(m);
-        m->epoch = next.epoch;
-        event_publish(m->root->hub, LSM_EVENT_REPLICATION_STATE, m->id, m->state, m->state);
+    sync_detach_all(m);
+    for (EACH_MEMBER(each, m)) {
+        map_destroy(each->intent); /* nobody writes, and both are flushed: they are equal */
+        each->intent = NULL;
+        sync_log_remove(each);
     }
+    code = record_exchange(m);
+    if (code == LSM_ERR_OK)
+        show_exchange(m);
     mirrors_mark(m->root);
     struct _lsm_error *why = error_take();
-    if (sync_attach(m, NULL) != LSM_ERR_OK)
-        sync_part(m, LSM_REPLICATION_STATE_DEGRADED, error_pending(), error_pending_message());
-    error_clear();
+    attach_again(m);
     error_restore(why);
     return code;
 }
@@ -673,7 +676,7 @@ void sync_sweep(struct mirror *m)
     struct sync *sync = m->sync;
     uint64_t epoch = m->epoch;
     if (sync && sync->source->reread) {
-        source_reread(m);
+        sync_source_reread(m);
         error_clear();
         return;
     }

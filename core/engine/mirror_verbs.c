@@ -345,6 +345,7 @@ int mirror_break(struct mirror *m)
     code = remove_targets_halves(m);
     if (code != LSM_ERR_OK)
         return code;
+    sync_detach_all(m);
     for (uint32_t i = 0; i < count; i++)
         leave_broken(members[i]);
     mirrors_mark(root);

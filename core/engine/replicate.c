@@ -233,12 +233,6 @@ static int fill_plans(const struct replicate_request *request, struct plan *plan
 int replicate(struct root *root, const struct replicate_request *request, struct record_list *made,
               char **job)
 {
-    if (request->count != 1 && request->type == LSM_VOLUME_REPLICATE_MIRROR_SYNC) {
-        error_set(LSM_ERR_NO_SUPPORT, NULL,
-                  "this version of the embedded engine mirrors one volume a call synchronously");
-        error_hint("mirror the group asynchronously, or its volumes one by one");
-        return LSM_ERR_NO_SUPPORT;
-    }
     struct plan *plans = calloc(request->count, sizeof *plans);
     int code = plans ? fill_plans(request, plans) : error_no_memory();
     if (code == LSM_ERR_OK) {
