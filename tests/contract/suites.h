@@ -52,6 +52,7 @@ TCase *mirror_data(void);
 TCase *mirrors(void);
 
 /* mirror-sync: synchronous mirrors, in all their states and under writers */
+TCase *group_sync(void);
 TCase *sync_away(void);
 TCase *sync_log(void);
 TCase *sync_split(void);
