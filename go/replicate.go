@@ -146,7 +146,8 @@ type GroupMember struct {
 }
 
 // ReplicateGroup replicates several volumes of one pool at one instant, all or none. One job does
-// the work; Job.Volumes has the replicants, in the same order. Mirrors form a group.
+// the work; Job.Volumes has the replicants, in the same order. Mirrors form a group: what is done to
+// one, or fails at one, happens to all of them at one instant.
 //
 // C: lsm_volume_group_replicate.
 func (c *Conn) ReplicateGroup(ctx context.Context, t ReplicationType, members []GroupMember, opts *ReplicateOptions) (*Job, error) {

@@ -423,3 +423,41 @@ func TestReplicateGroupOfCopies(t *testing.T) {
 		t.Error(ids)
 	}
 }
+
+func TestReplicateGroupOfMirrors(t *testing.T) {
+	for name, kind := range map[string]replicant.ReplicationType{
+		"sync": replicant.MirrorSync, "async": replicant.MirrorAsync,
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := connect(t)
+			ctx := within(t)
+			a, b := volume(t, conn, "a", mib), volume(t, conn, "b", mib)
+			write(t, a, noise(1, mib), 0)
+			group := []replicant.GroupMember{{Source: a, Name: "a2"}, {Source: b, Name: "b2"}}
+			job := must(conn.ReplicateGroup(ctx, kind, group, nil))(t)
+			_, err := job.Wait(ctx)
+			ok(t, err)
+			made := must(job.Volumes(ctx))(t)
+			if len(made) != 2 || made[0].Name != "a2" || made[1].Name != "b2" {
+				t.Fatal(made)
+			}
+			mirrors := must(conn.Replications(ctx))(t)
+			if len(mirrors) != 2 || mirrors[0].GroupID == "" || mirrors[0].GroupID != mirrors[1].GroupID {
+				t.Fatal(mirrors)
+			}
+			write(t, b, noise(2, mib), 0)
+			if kind == replicant.MirrorAsync {
+				_, err = must(mirrors[0].Sync(ctx))(t).Wait(ctx)
+				ok(t, err)
+			}
+			same(t, "a2", content(t, made[0]), noise(1, mib))
+			same(t, "b2", content(t, made[1]), noise(2, mib))
+			ok(t, mirrors[1].Pause(ctx)) // which is done to both
+			for _, r := range must(conn.Replications(ctx))(t) {
+				if r.State != replicant.ReplicationPaused {
+					t.Error(r.State)
+				}
+			}
+		})
+	}
+}

@@ -249,7 +249,8 @@ class Connection:
         on_target_error: TargetErrorPolicy = TargetErrorPolicy.DEGRADE,
     ) -> Job[list[Volume]]:
         """Replicates several volumes, each paired with its replicant's name, at one instant: all
-        are made or none. Volume.replicate() tells what the options are."""
+        are made or none. Mirrors form a group: what is done to one, or fails at one, happens to all
+        of them at one instant. Volume.replicate() tells what the options are."""
         options = self._options(key, interval, rate_limit, verify, on_target_error)
         made, job_id = _c.lsm_volume_group_replicate(
             self._handle,

@@ -303,18 +303,42 @@ def test_group_of_copies(conn, volume):
     )
 
 
-def test_group_of_mirrors(conn, volume):
+@pytest.mark.parametrize("kind", [ReplicationType.MIRROR_SYNC, ReplicationType.MIRROR_ASYNC])
+def test_group_of_mirrors(conn, volume, kind):
     other = conn.create_volume("other", MIB)
     pairs = [(volume, "s1"), (other, "o1")]
     pool = conn.create_pool("there")
-    made = conn.replicate_group(ReplicationType.MIRROR_ASYNC, pairs, pool=pool, interval=0).wait(60)
+    interval = 0 if kind is ReplicationType.MIRROR_ASYNC else None
+    job = conn.replicate_group(kind, pairs, pool=pool, interval=interval, key="both")
+    made = job.wait(timeout=60)
+    assert [v.name for v in made] == ["s1", "o1"]
+    again = conn.replicate_group(kind, pairs, pool=pool, interval=interval, key="both").wait(60)
+    assert [v.id for v in again] == [v.id for v in made]
     mirrors = conn.replications("group_id", conn.replications()[0].group_id)
-    assert len(mirrors) == 2
+    assert [m.type for m in mirrors] == [kind, kind]
     write(other, pattern(MIB, 7))
-    mirrors[0].sync().wait(timeout=60)
+    if kind is ReplicationType.MIRROR_ASYNC:
+        mirrors[0].sync().wait(timeout=60)
     assert [content(v) for v in made] == [pattern(MIB), pattern(MIB, 7)]
     mirrors[1].pause()
     assert {m.state for m in conn.replications()} == {replicant.ReplicationState.PAUSED}
+
+
+def test_group_of_mirrors_fails_over_and_back(conn, volume):
+    other = conn.create_volume("other", MIB)
+    pool = conn.create_pool("there")
+    pairs = [(volume, "s1"), (other, "o1")]
+    made = conn.replicate_group(ReplicationType.MIRROR_SYNC, pairs, pool=pool).wait(60)
+    mirrors = conn.replications()
+    mirrors[1].promote(force=True)
+    assert {m.state for m in conn.replications()} == {replicant.ReplicationState.SPLIT}
+    for i, target in enumerate(made):
+        write(target, pattern(MIB, 8 + i))
+    mirrors[0].reverse(discard=True)
+    for mirror in conn.replications():
+        mirror.wait_in_sync(timeout=60)
+    assert [content(v) for v in (volume, other)] == [pattern(MIB, 8), pattern(MIB, 9)]
+    assert {m.source_volume_id for m in conn.replications()} == {v.id for v in made}
 
 
 def test_group_arguments(conn, volume):

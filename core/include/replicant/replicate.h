@@ -144,7 +144,9 @@ LSM_API int lsm_volume_replicate_with(lsm_connect *conn, lsm_pool *pool,
  * have it or it came later.
  *
  * All are made or none. One job does the work of all, and mirrors form a group: a verb on one
- * member acts on all of them, again at one instant.
+ * member acts on all of them, again at one instant. So does a failure: where one target of
+ * MIRROR_SYNC cannot take a write, all become DEGRADED at one instant, and no target has a write
+ * without those to other members that had been flushed before it was begun.
  *
  * @param pool           where the replicants go; NULL: where the sources are
  * @param rep_type       CLONE, COPY, MIRROR_SYNC or MIRROR_ASYNC

@@ -11,9 +11,11 @@
  * LSM_ERR_READ_ONLY. A *generation* names one instant of the source; the last one that both sides
  * have decides what is common to them, never a clock.
  *
- * A verb on one member of a group acts on the whole group at one instant. A BROKEN one takes part no
- * more: where the others went on, it leaves them for good when it is copied again, since what they
- * have is of another instant; with those that were copied with it, it is a group of its own then.
+ * A verb on one member of a group acts on the whole group at one instant, and its members change
+ * their state together. Deleting a target takes its replication out of the group; the others go on.
+ * A BROKEN one takes part no more: where the others went on, it leaves them for good when it is
+ * copied again, since what they have is of another instant; with those that were copied with it, it
+ * is a group of its own then.
  *
  *  verb            answer by state (LSM_ERR_ codes)
  *  --------------  ---------------------------------------------------------------------------
