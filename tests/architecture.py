@@ -61,7 +61,7 @@ ENGINE = [
     ['fill'],
     ['clone', 'copy', 'flatten', 'range', 'replicate', 'scrub', 'mirror', 'mirror_ship',
      'mirror_split', 'mirror_sync', 'mirror_part', 'mirror_birth', 'mirror_anew', 'mirror_load',
-     'mirror_move', 'mirror_verbs'],
+     'mirror_work', 'mirror_move', 'mirror_commit', 'mirror_stop', 'mirror_verbs'],
     ['engine', 'engine_replication'],
 ]
 ENGINE_LEVEL = {name: level for level, names in enumerate(ENGINE) for name in names}

@@ -14,7 +14,7 @@
  * stands alone is a group of one.
  *
  * Everything here wants the root's lock. mirror.c is the relation and its verbs, mirror_birth.c its
- * beginning, mirror_anew.c that again, mirror_ship.c and mirror_move.c the jobs that move deltas,
+ * beginning, mirror_anew.c that again, mirror_ship.c the jobs that move deltas (mirror_work.h),
  * mirror_sync.c and mirror_part.c what synchronous ones have for themselves, mirror_split.c what
  * happens when the roles are torn apart and joined again.
  */
@@ -139,6 +139,8 @@ int ship_row_fill(lsm_job_kind kind, const struct ship_end *ends, uint32_t count
                   struct job_row *row);
 int ship_follow(struct mirror *m, char **job); /* while one ships: another after it */
 void ship_next(struct mirror *m);
+void ship_keep_newest(struct mirror *m, const struct job_row *ended);
+void ship_exchange_forget(struct mirror *m); /* a planned promote that waited for it */
 int ship_begin_late(struct job *job, struct mirror *m);
 int ship_begin(struct mirror *m, lsm_job_kind kind, char **job); /* 7, or 125: nothing to ship */
 int ship_load(struct pool *pool, struct job_row *row);

@@ -3,8 +3,8 @@
  * A full copy again, for relations that are BROKEN: nothing is known to be common to the two sides,
  * so all of the source goes into a new base, which nobody sees before it is full. Until then the
  * target shows what it had, and takes no writes; what becomes of it and of what it had is one
- * transaction at the end (mirror_move.c), and a job that does not come to that leaves it as it was,
- * and the relation BROKEN.
+ * transaction at the end (mirror_commit.c), and a job that does not come to that leaves it as it
+ * was, and the relation BROKEN.
  *
  * All of a group that are BROKEN are copied at one instant, by one job. Where others of the group
  * went on, those copied are of another instant than they are, and so leave it: they are a group of

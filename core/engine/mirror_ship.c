@@ -26,7 +26,7 @@
 #include "../util/error.h"
 #include "../util/guid.h"
 
-/* --- what is there to ship ------------------------------------------------------------------- */
+/* --- what is there to ship -------------------------------------------------------------------- */
 
 struct layer *ship_common_instant(const struct mirror *m)
 {
@@ -67,7 +67,7 @@ uint64_t ship_lag_bytes(struct mirror *m)
     return bytes;
 }
 
-/* --- a job's row ----------------------------------------------------------------------------- */
+/* --- a job's row ------------------------------------------------------------------------------ */
 
 /* The detail says, for each member, which relation it is, and how large the source was. */
 static bool detail_entry(const struct job_row *row, uint32_t i, char id[ID_SIZE],
@@ -154,7 +154,7 @@ int ship_row_fill(lsm_job_kind kind, const struct ship_end *ends, uint32_t count
     return code == LSM_ERR_OK ? guid_make(row->id) : code;
 }
 
-/* --- beginning a ship ------------------------------------------------------------------------ */
+/* --- beginning a ship ------------------------------------------------------------------------- */
 
 struct part {
     struct mirror *m;
@@ -443,7 +443,7 @@ int ship_begin(struct mirror *m, lsm_job_kind kind, char **job)
     return LSM_ERR_JOB_STARTED;
 }
 
-/* --- one that follows ------------------------------------------------------------------------ */
+/* --- one that follows ------------------------------------------------------------------------- */
 
 /* What is written while a ship is under way is not in it. Whoever asks for that meanwhile gets one
  * job that follows: it is QUEUED, and freezes the source when it begins to run. */
@@ -518,4 +518,36 @@ int ship_begin_late(struct job *job, struct mirror *m)
     job_moved_on(job, STEAL(ship.row.detail)); /* which now says how large the sources were */
     finish_ship(&ship);
     return code;
+}
+
+/* --- one that has ended ----------------------------------------------------------------------- */
+
+static bool forget(struct mirror *m, const char *id)
+{
+    int code = id[0] ? job_forget(m->root->runner, id) : LSM_ERR_OK;
+    if (code != LSM_ERR_OK && code != LSM_ERR_NO_STATE_CHANGE)
+        error_clear(); /* it was forgotten already */
+    return code != LSM_ERR_NO_STATE_CHANGE;
+}
+
+/* An interval makes a job each time: the last two are kept. Where the older one's worker has not
+ * shown its end yet, the other one goes. */
+void ship_keep_newest(struct mirror *m, const struct job_row *ended)
+{
+    if (ended->kind == LSM_JOB_KIND_MIRROR_INITIAL)
+        return;
+    bool oldest = forget(m, m->ships[0]);
+    if (!oldest)
+        forget(m, m->ships[1]);
+    for (EACH_MEMBER(each, m)) {
+        if (oldest)
+            memcpy(each->ships[0], each->ships[1], ID_SIZE);
+        memcpy(each->ships[1], ended->id, ID_SIZE);
+    }
+}
+
+void ship_exchange_forget(struct mirror *m)
+{
+    for (EACH_MEMBER(each, m))
+        each->exchange = false;
 }
