@@ -408,6 +408,15 @@ static int attach_all(struct mirror *m)
     return code;
 }
 
+/* All that was to be brought is there: nothing. */
+static void note_empty_sync(struct mirror *m)
+{
+    for (EACH_MEMBER(each, m)) {
+        each->synced_ms = clock_ms();
+        each->synced_bytes = each->synced_duration_ms = 0;
+    }
+}
+
 int sync_rejoin(struct mirror *m)
 {
     int code = LSM_ERR_OK;
@@ -421,6 +430,7 @@ int sync_rejoin(struct mirror *m)
     sync_go_on(m);
     if (code == LSM_ERR_OK) {
         mirrors_error_set(m, LSM_ERR_OK, NULL);
+        note_empty_sync(m);
         code = mirror_state_set(m, LSM_REPLICATION_STATE_IN_SYNC);
     }
     if (code != LSM_ERR_OK) {
