@@ -60,7 +60,7 @@ ENGINE = [
     ['mover'],
     ['fill'],
     ['clone', 'copy', 'flatten', 'range', 'replicate', 'scrub', 'mirror', 'mirror_ship',
-     'mirror_split', 'mirror_sync', 'mirror_part', 'mirror_birth', 'mirror_anew', 'mirror_load',
+     'mirror_split', 'mirror_sync', 'mirror_log', 'mirror_part', 'mirror_birth', 'mirror_anew', 'mirror_load',
      'mirror_work', 'mirror_move', 'mirror_commit', 'mirror_stop', 'mirror_verbs'],
     ['engine', 'engine_replication'],
 ]

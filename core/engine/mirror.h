@@ -148,10 +148,19 @@ bool ship_is_pending(const struct mirror *m); /* something was written since the
 bool ships_are_pending(struct mirror *m);     /* to any of the group */
 uint64_t ship_lag_bytes(struct mirror *m);
 
-/* mirror_sync.c: MIRROR_SYNC alone */
+/* mirror_log.c: the write-intent log of a MIRROR_SYNC */
+char *sync_log_path(const struct mirror *m); /* the caller's; NULL: the error is set */
 int sync_log_make(const struct mirror *m);
 void sync_log_remove(const struct mirror *m);
-bool sync_has_intent(const struct mirror *m); /* the sides may differ somewhere */
+/* That of the last owner; where it is lost, one with every bit, and *lost, the caller's, says why.
+ */
+int sync_log_recover(struct mirror *m, uint64_t size, struct _lsm_error **lost);
+int sync_logs_hand_over(struct mirror *m); /* to the targets' pool: they become the sources */
+void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */
+void sync_logs_sweep(struct pool *pool);           /* those that no relation here writes to */
+bool sync_has_intent(const struct mirror *m);      /* the sides may differ somewhere */
+
+/* mirror_sync.c: MIRROR_SYNC alone */
 /* From now on writes go to both. The source stands still. `hidden_top`: what the target will be. */
 int sync_attach(struct mirror *m, struct layer *hidden_top);
 void sync_detach(struct mirror *m);       /* the source stands still; none: nothing to do */
@@ -166,10 +175,7 @@ int sync_rejoin(struct mirror *m);         /* nothing was written since: writes 
 int sync_freeze_targets(struct mirror *m); /* the targets' instants get the common ones' names */
 int sync_name_instant(struct mirror *m);   /* and so does that of a source that was away */
 int sync_exchange(struct mirror *m);       /* planned promote: the two are equal */
-int sync_logs_hand_over(struct mirror *m); /* to the targets' pool: they become the sources */
-void sync_log_remove_idle(const struct mirror *m); /* one that a crash left in the target's pool */
-void sync_logs_sweep(struct pool *pool);           /* those that no relation here writes to */
-int sync_grow(struct mirror *m, uint64_t size);    /* before both volumes do */
+int sync_grow(struct mirror *m, uint64_t size); /* before both volumes do */
 void sync_sweep(struct mirror *m);
 
 /* mirror_part.c: taking them off */
