@@ -8,7 +8,7 @@
  *
  *     REPLICANT_TEST_LONG    all images, and more dice; else some of each sequence, other ones each
  *                            time
- *     REPLICANT_TEST_SEED    replays them
+ *     REPLICANT_TEST_SEED    replays them; REPLICANT_TEST_SHARE: one n-th of them (kill.h)
  *     REPLICANT_TEST_CRASH="sequence", or "sequence cut choice whole|left|again": that alone.
  *                            Threads of the engine may order their calls in another way the next
  *                            time, so the image that failed is kept as well.
@@ -216,7 +216,7 @@ static void try_cut(const struct crash_sequence *s, const struct crash_cut *cut,
     uint32_t choices = crash_choices(cut, is_long ? DICE_LONG : DICE);
     unsigned before = tally->images;
     for (uint32_t i = 0; i < choices; i++)
-        if (is_long || random_below(tally->possible) < IMAGES)
+        if (is_long || random_below(tally->possible) < IMAGES / kill_share())
             try_image(s, cut, i, tally);
     tally->cuts += tally->images > before;
 }

@@ -65,6 +65,13 @@ unsigned kill_count(unsigned otherwise)
     return getenv("REPLICANT_TEST_LONG") ? 20 * otherwise : otherwise;
 }
 
+unsigned kill_share(void)
+{
+    const char *given = getenv("REPLICANT_TEST_SHARE");
+    unsigned long share = given ? strtoul(given, NULL, 10) : 1;
+    return share ? (unsigned)share : 1;
+}
+
 static uint64_t state;
 
 void random_seed(uint64_t seed)

@@ -5,6 +5,7 @@
  *
  *     REPLICANT_TEST_SEED=n    the first seed (printed when it is not given)
  *     REPLICANT_TEST_KILLS=n   how many kills
+ *     REPLICANT_TEST_SHARE=n   of what is tried out of many, one n-th: where a run is slow
  */
 #ifndef REPLICANT_TESTS_FAULTS_KILL_H
 #define REPLICANT_TESTS_FAULTS_KILL_H
@@ -35,6 +36,7 @@ const struct entry *journal_at(uint32_t i);
 
 uint64_t kill_seed(void);
 unsigned kill_count(unsigned otherwise);
+unsigned kill_share(void);
 
 void random_seed(uint64_t seed);
 uint32_t random_below(uint32_t n);

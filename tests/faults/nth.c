@@ -10,7 +10,8 @@
  * happen, what was cut off happened or did not; done again it succeeds, byte for byte; no file is
  * left that no row names.
  *
- * REPLICANT_TEST_LONG: all of it; else every few n, other ones each time (REPLICANT_TEST_SEED).
+ * REPLICANT_TEST_LONG: all of it; else every few n, other ones each time (REPLICANT_TEST_SEED,
+ * REPLICANT_TEST_SHARE: kill.h).
  * REPLICANT_TEST_FAULT="name fault n stays|dies|killed": that one alone.
  */
 #include <check.h>
@@ -320,8 +321,8 @@ static long stride(const struct scenario *s, enum fault fault, int way)
     if (getenv("REPLICANT_TEST_LONG"))
         return 1;
     if (s->stride)
-        return s->stride;
-    return (fault == FAULT_EIO || fault == FAULT_DEATH ? 3 : 4) *
+        return s->stride * (long)kill_share();
+    return (long)kill_share() * (fault == FAULT_EIO || fault == FAULT_DEATH ? 3 : 4) *
            (way == DIES || way == OUT || fault == FAULT_MEMORY ? 2 : 1);
 }
 

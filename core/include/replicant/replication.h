@@ -305,7 +305,7 @@ LSM_API uint64_t lsm_replication_last_sync_ms_get(lsm_replication *replication);
 /**
  * How much was sent then.
  *
- * @return bytes; 0 if replication is no replication record.
+ * @return bytes; 0 where the two were found equal, or if replication is no replication record.
  * @since 0.1.0
  */
 LSM_API uint64_t lsm_replication_last_sync_bytes_get(lsm_replication *replication);
