@@ -62,7 +62,7 @@ LSM_API int lsm_pool_create(lsm_connect *conn, const char *name, const char *dir
  *
  * @return LSM_ERR_OK, LSM_ERR_INVALID_ARGUMENT, LSM_ERR_NOT_FOUND_POOL,
  *         LSM_ERR_HAS_CHILD_DEPENDENCY (it is not empty, or being checked), LSM_ERR_IO, or
- * LSM_ERR_NO_SUPPORT.
+ *         LSM_ERR_NO_SUPPORT.
  * @since 0.1.0
  */
 LSM_API int lsm_pool_delete(lsm_connect *conn, lsm_pool *pool, lsm_flag flags);
