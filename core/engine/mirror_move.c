@@ -89,14 +89,6 @@ static bool moves_all(const struct ship_work *w)
     return w->initial || w->anew;
 }
 
-static uint32_t depth_above(const struct stack *stack, const struct layer *common)
-{
-    uint32_t depth = 0;
-    while (depth < stack->depth && stack->layers[depth] != common)
-        depth++;
-    return depth;
-}
-
 static int gone(const struct job *job)
 {
     return error_set(LSM_ERR_DAMAGED, job->row.id, "what the job %s ships is gone from the catalog",
@@ -172,7 +164,7 @@ static int open_part(struct ship_work *w, struct ship_part *part)
     if (!source)
         return error_pending();
     int code = LSM_ERR_OK;
-    part->moved.depth = moves_all(w) ? 0 : depth_above(source, ship_common_instant(part->m));
+    part->moved.depth = moves_all(w) ? 0 : stack_depth_above(source, ship_common_instant(part->m));
     if (!moves_all(w) && w->sync && !(part->moved.regions = map_copy(part->m->sync->intent)))
         code = error_no_memory();
     if (code == LSM_ERR_OK)

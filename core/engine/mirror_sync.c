@@ -169,14 +169,6 @@ static int equalize_held(const struct equal *e, const struct stack *stack, uint3
     return error;
 }
 
-static uint32_t depth_above(const struct stack *stack, const struct layer *instant)
-{
-    uint32_t depth = 0;
-    while (depth < stack->depth && stack->layers[depth] != instant)
-        depth++;
-    return depth;
-}
-
 /* While the target is filled its top must have, of what was written since the job's instant, what
  * the source has: the layers above that instant say it, whoever was there when it was written. */
 static int equalize_filling(const struct mirror *m, const struct equal *e, uint64_t size)
@@ -184,7 +176,8 @@ static int equalize_filling(const struct mirror *m, const struct equal *e, uint6
     struct hold *instant = pool_hold(mirror_pool(m, SIDE_SOURCE), m->part, true);
     if (!instant)
         return 0; /* the job finds that, and ends */
-    int error = equalize_held(e, e->source, depth_above(e->source, instant->layer), size, false);
+    int error =
+        equalize_held(e, e->source, stack_depth_above(e->source, instant->layer), size, false);
     return error ? error : equalize_held(e, e->target, 1, size, true);
 }
 

@@ -102,12 +102,17 @@ struct stack *stack_exchange(const struct stack *stack, const struct layer *laye
     return other;
 }
 
+uint32_t stack_depth_above(const struct stack *stack, const struct layer *layer)
+{
+    uint32_t depth = 0;
+    while (depth < stack->depth && stack->layers[depth] != layer)
+        depth++;
+    return depth;
+}
+
 bool stack_has(const struct stack *stack, const struct layer *layer)
 {
-    for (uint32_t i = 0; i < stack->depth; i++)
-        if (stack->layers[i] == layer)
-            return true;
-    return false;
+    return stack_depth_above(stack, layer) < stack->depth;
 }
 
 void stack_free(struct stack *stack)

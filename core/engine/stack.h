@@ -81,5 +81,7 @@ int stack_absorb_word(const struct stack *stack, struct cluster_locks *locks, ui
 struct stack *stack_exchange(const struct stack *stack, const struct layer *layer,
                              struct layer *instead);
 bool stack_has(const struct stack *stack, const struct layer *layer);
+/* How many layers are above it; all of them where it is not there. */
+uint32_t stack_depth_above(const struct stack *stack, const struct layer *layer);
 
 #endif
